@@ -41,11 +41,7 @@ impl Config {
     /// Returns the defaults of a server: messages of at most 1 MiB, since browsers send little and
     /// memory is clients times the limit.
     pub fn server() -> Self {
-        Self::with_limits(Limits {
-            message: 1 << 20,
-            queue: 1 << 20,
-            ..Limits::default()
-        })
+        Self::with_limits(Limits { message: 1 << 20, queue: 1 << 20, ..Limits::default() })
     }
 
     /// Returns the defaults of a client: messages of at most 16 MiB, since it chose its server.

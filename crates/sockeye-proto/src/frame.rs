@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::error::PeerError;
 use crate::mask::{self, Key};
+use crate::message::Kind;
 
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
 pub const MAX_CONTROL: usize = 125;
@@ -53,6 +54,15 @@ impl Opcode {
     }
 }
 
+impl From<Kind> for Opcode {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
+    }
+}
+
 /// Which forms of the length field are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LengthForm {
@@ -88,7 +98,9 @@ impl Header {
     /// Reads the header at the start of `bytes`; returns it with its length, or `None` when bytes
     /// are missing. Whatever is wrong is found with the first byte that shows it.
     pub(crate) fn read(bytes: &[u8], rules: Rules) -> Result<Option<(Self, usize)>, PeerError> {
-        let [first, second, rest @ ..] = bytes else { return Ok(None) };
+        let [first, second, rest @ ..] = bytes else {
+            return Ok(None);
+        };
         let opcode = Opcode::from_bits(first & 0x0f)?;
         let fin = first & 0x80 != 0;
         let compressed = first & 0x40 != 0;
@@ -135,7 +147,8 @@ impl Header {
     /// Writes the header to the front of `bytes` and returns its length.
     fn write(&self, bytes: &mut [u8; MAX_HEADER]) -> usize {
         let mask_bit = if self.mask.is_some() { 0x80 } else { 0 };
-        bytes[0] = self.opcode.bits() | (u8::from(self.fin) << 7) | (u8::from(self.compressed) << 6);
+        bytes[0] =
+            self.opcode.bits() | (u8::from(self.fin) << 7) | (u8::from(self.compressed) << 6);
         let mut end = 2;
         match (u8::try_from(self.len), u16::try_from(self.len)) {
             (Ok(len @ ..=125), _) => bytes[1] = mask_bit | len,
@@ -183,10 +196,16 @@ fn may_compress(opcode: Opcode) -> bool {
 }
 
 /// Reads the length: its value and how many bytes it takes after the second one.
-fn read_length(short: u8, rest: &[u8], form: LengthForm) -> Result<Option<(u64, usize)>, PeerError> {
+fn read_length(
+    short: u8,
+    rest: &[u8],
+    form: LengthForm,
+) -> Result<Option<(u64, usize)>, PeerError> {
     let (len, bytes, least) = match short {
         126 => {
-            let Some(bytes) = rest.first_chunk() else { return Ok(None) };
+            let Some(bytes) = rest.first_chunk() else {
+                return Ok(None);
+            };
             (u64::from(u16::from_be_bytes(*bytes)), 2, 126)
         }
         127 => {
@@ -194,7 +213,9 @@ fn read_length(short: u8, rest: &[u8], form: LengthForm) -> Result<Option<(u64, 
             if rest.first().is_some_and(|byte| byte & 0x80 != 0) {
                 return Err(PeerError::LengthTooLarge);
             }
-            let Some(bytes) = rest.first_chunk() else { return Ok(None) };
+            let Some(bytes) = rest.first_chunk() else {
+                return Ok(None);
+            };
             (u64::from_be_bytes(*bytes), 8, 65_536)
         }
         short => (u64::from(short), 0, 0),

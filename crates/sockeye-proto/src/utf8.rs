@@ -55,7 +55,9 @@ impl Validator {
     /// at the end of the code point, and stays of no use after.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), InvalidUtf8> {
         while self.held > 0 {
-            let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
+            let Some((first, rest)) = bytes.split_first() else {
+                return Ok(());
+            };
             self.complete(*first)?;
             bytes = rest;
         }
@@ -76,7 +78,9 @@ impl Validator {
     /// Adds one byte to the pending code point.
     fn complete(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
         let end = usize::from(self.held);
-        let Some(slot) = self.pending.get_mut(end) else { return Err(self.error_after(0)) };
+        let Some(slot) = self.pending.get_mut(end) else {
+            return Err(self.error_after(0));
+        };
         *slot = byte;
         let sequence = self.pending.get(..=end).unwrap_or_default();
         match core::str::from_utf8(sequence) {
@@ -123,6 +127,7 @@ pub(crate) struct MessageBuf {
 }
 
 impl MessageBuf {
+    #[cfg(feature = "deflate")]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -314,7 +319,9 @@ mod tests {
     // UTF-001
     #[test]
     fn impossible_and_overlong_sequences_are_refused() {
-        for bad in [&[0xff][..], &[0x80], &[0xc0, 0xaf], &[0xe0, 0x80, 0xaf], &[0xf0, 0x80, 0x80, 0xaf]] {
+        for bad in
+            [&[0xff][..], &[0x80], &[0xc0, 0xaf], &[0xe0, 0x80, 0xaf], &[0xf0, 0x80, 0x80, 0xaf]]
+        {
             assert_eq!(feed(&[bad]), Err(0), "{bad:x?}");
         }
     }
@@ -354,7 +361,9 @@ mod tests {
     #[test]
     fn the_bad_byte_itself_fails_and_not_the_one_before() {
         let good = "κόσμε".as_bytes();
-        for (prefix, bad) in [(&[0xf4][..], 0x90), (&[0xed], 0xa0), (&[0xe0], 0x9f), (&[0xf0, 0x90], 0x20)] {
+        for (prefix, bad) in
+            [(&[0xf4][..], 0x90), (&[0xed], 0xa0), (&[0xe0], 0x9f), (&[0xf0, 0x90], 0x20)]
+        {
             let mut validator = Validator::default();
             for byte in good.iter().chain(prefix) {
                 validator.push(&[*byte]).unwrap();
@@ -366,7 +375,9 @@ mod tests {
     // UTF-008
     #[test]
     fn nul_the_last_code_point_and_non_characters_are_valid() {
-        for point in ['\0', '\u{feff}', '\u{fffe}', '\u{ffff}', '\u{fdd0}', '\u{1fffe}', '\u{10ffff}'] {
+        for point in
+            ['\0', '\u{feff}', '\u{fffe}', '\u{ffff}', '\u{fdd0}', '\u{1fffe}', '\u{10ffff}']
+        {
             let mut bytes = [0; 4];
             assert_eq!(feed(&[point.encode_utf8(&mut bytes).as_bytes()]), Ok(true));
         }
@@ -393,8 +404,8 @@ mod tests {
     fn near_valid() -> impl Strategy<Value = Vec<u8>> {
         let text = proptest::collection::vec(any::<char>(), 0..120)
             .prop_map(|chars| chars.into_iter().collect::<String>().into_bytes());
-        (text, proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3)).prop_map(
-            |(mut bytes, changes)| {
+        (text, proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3))
+            .prop_map(|(mut bytes, changes)| {
                 for (at, value) in changes {
                     if !bytes.is_empty() {
                         let at = at.index(bytes.len());
@@ -402,8 +413,7 @@ mod tests {
                     }
                 }
                 bytes
-            },
-        )
+            })
     }
 
     proptest! {

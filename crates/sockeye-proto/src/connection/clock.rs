@@ -63,6 +63,11 @@ impl Clock {
         self.last_message = now;
     }
 
+    /// Lifts the bound on the message's time: it is read in pieces and pins nothing.
+    pub(super) fn begin_pieces(&mut self) {
+        self.message_by = NEVER;
+    }
+
     pub(super) fn close_until(&mut self, by: Time) {
         self.closed_by = by;
     }

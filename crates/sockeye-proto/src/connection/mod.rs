@@ -14,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::close::{self, CloseCode, MAX_REASON};
+use crate::close::{self, CloseCode, CloseFrame, MAX_REASON};
 use crate::config::Config;
 use crate::error::Error;
 use crate::frame::{Opcode, Rules};
@@ -24,8 +24,8 @@ use crate::time::Time;
 use clock::Clock;
 #[cfg(feature = "deflate")]
 use compression::Compression;
-pub use receive::{Delivery, Events};
 use receive::Inbound;
+pub use receive::{Delivery, Events};
 use send::Outbound;
 pub use send::{Compress, SendOptions};
 
@@ -193,6 +193,16 @@ impl<R: Role> Connection<R> {
         }
     }
 
+    /// Answers the peer's Close frame, if that is due (RFC 6455 section 5.5.1).
+    fn answer_close(&mut self, frame: &CloseFrame, now: Time, out: &mut Vec<u8>) {
+        if self.phase == Phase::Open {
+            let code = frame.code.get().to_be_bytes();
+            let body = if frame.code == CloseCode::NO_STATUS { &[][..] } else { &code };
+            self.append_frame(Opcode::Close, body, out);
+        }
+        self.close_cleanly(frame.code, &frame.reason, now);
+    }
+
     /// Completes the closing handshake.
     fn close_cleanly(&mut self, code: CloseCode, reason: &str, now: Time) {
         let by = if self.phase == Phase::Open { Side::Remote } else { Side::Local };
@@ -206,7 +216,9 @@ impl<R: Role> Connection<R> {
 
     /// Fails the connection (RFC 6455 section 7.1.7): tells the peer once, reads no more.
     fn fail(&mut self, error: &Error, now: Time, out: &mut Vec<u8>) {
-        let Some(code) = error.close_code() else { return self.end_abnormally(Side::Local) };
+        let Some(code) = error.close_code() else {
+            return self.end_abnormally(Side::Local);
+        };
         let reason = short_reason(error);
         if self.phase == Phase::Open {
             let mut body = Vec::new();
@@ -255,4 +267,3 @@ fn short_reason(error: &Error) -> String {
     reason.truncate(MAX_REASON);
     reason
 }
-

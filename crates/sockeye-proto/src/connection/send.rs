@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
 use super::{Connection, Phase};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Context, Pool};
 use crate::error::{Error, Misuse};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode};
 use crate::message::{Kind, MessageRef, Position};
@@ -81,14 +83,11 @@ impl<R: Role> Connection<R> {
     ) -> Result<(), Error> {
         let message = message.into();
         let payload = message.as_bytes();
-        self.check_sendable(payload.len())?;
-        if self.outbound.pieces.is_some() {
-            return Err(Misuse::FragmentsPending.into());
-        }
+        self.check_whole(payload.len())?;
         let start = out.len();
-        let opcode = data_opcode(message.kind());
+        let opcode = Opcode::from(message.kind());
         if !self.try_compressed(opcode, payload, options, out) {
-            self.append_fragments(opcode, payload, options.fragment, out);
+            self.append_split(opcode, false, payload, options.fragment, out);
         }
         self.outbound.queued += out.len() - start;
         Ok(())
@@ -194,7 +193,7 @@ impl<R: Role> Connection<R> {
     /// Appends one whole frame and accounts for it.
     pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
-        self.append_fragments(opcode, payload, None, out);
+        self.append_raw(opcode, true, false, payload, out);
         self.outbound.queued += out.len() - start;
     }
 
@@ -214,6 +213,33 @@ impl<R: Role> Connection<R> {
         Ok(())
     }
 
+    /// Checks that a whole message may be sent now.
+    pub(crate) fn check_whole(&self, len: usize) -> Result<(), Error> {
+        self.check_sendable(len)?;
+        if self.outbound.pieces.is_some() {
+            return Err(Misuse::FragmentsPending.into());
+        }
+        Ok(())
+    }
+
+    /// Accounts for bytes that go out beside the caller's buffer.
+    pub(crate) fn account(&mut self, len: usize) {
+        self.outbound.queued += len;
+    }
+
+    /// Returns how a message of `len` bytes is compressed so that others may share the result:
+    /// window bits, level and pool; `None` when it goes out plain.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn shared_compression(&self, len: usize) -> Option<(u8, u8, &Pool)> {
+        let compression = self.compression.as_deref()?;
+        let shared = compression.deflater.context() == Context::Forget;
+        (shared && len >= compression.threshold).then_some((
+            compression.window_bits,
+            compression.level,
+            &self.config.pool,
+        ))
+    }
+
     /// Checks that a message may be sent and fits. One always fits into an empty queue.
     fn check_sendable(&self, len: usize) -> Result<(), Error> {
         if self.phase != Phase::Open {
@@ -227,16 +253,6 @@ impl<R: Role> Connection<R> {
     }
 
     /// Appends a payload as one frame, or as fragments of at most `longest` bytes.
-    fn append_fragments(
-        &mut self,
-        opcode: Opcode,
-        payload: &[u8],
-        longest: Option<NonZeroUsize>,
-        out: &mut Vec<u8>,
-    ) {
-        self.append_split(opcode, false, payload, longest, out);
-    }
-
     fn append_split(
         &mut self,
         opcode: Opcode,
@@ -287,8 +303,7 @@ impl<R: Role> Connection<R> {
         position: Position,
         out: &mut Vec<u8>,
     ) {
-        let opcode =
-            if pieces.started { Opcode::Continuation } else { data_opcode(pieces.kind) };
+        let opcode = if pieces.started { Opcode::Continuation } else { Opcode::from(pieces.kind) };
         let fin = position == Position::Last;
         #[cfg(feature = "deflate")]
         if let Some(compression) = self.compression.as_deref_mut().filter(|_| pieces.compressed) {
@@ -308,27 +323,21 @@ impl<R: Role> Connection<R> {
         options: SendOptions,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Some(compression) = self.compression.as_deref_mut() else { return false };
+        let Some(compression) = self.compression.as_deref_mut() else {
+            return false;
+        };
         if options.compress == Compress::Never || payload.len() < compression.threshold {
             return false;
         }
-        let mut deflated = compression.take_scratch();
-        let pays = compression.compress(payload, &mut deflated);
-        if pays {
-            self.append_split(opcode, true, &deflated, options.fragment, out);
-        }
-        pays
+        let Some(deflated) = compression.compress(payload) else {
+            return false;
+        };
+        self.append_split(opcode, true, &deflated, options.fragment, out);
+        true
     }
 
     #[cfg(not(feature = "deflate"))]
     fn try_compressed(&self, _: Opcode, _: &[u8], _: SendOptions, _: &mut Vec<u8>) -> bool {
         false
-    }
-}
-
-fn data_opcode(kind: Kind) -> Opcode {
-    match kind {
-        Kind::Text => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
     }
 }

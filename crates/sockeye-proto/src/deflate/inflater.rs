@@ -107,14 +107,7 @@ impl Inflater {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Result<Inflated, InflateError> {
-        let _ = (
-            compressed,
-            out,
-            room,
-            self.window_bits,
-            InflateFlush::NoFlush,
-            Status::Ok,
-        );
+        let _ = (compressed, out, room, self.window_bits, InflateFlush::NoFlush, Status::Ok);
         Err(InflateError::Corrupt)
     }
 
@@ -128,17 +121,8 @@ impl Inflater {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Result<Finished, InflateError> {
-        let _ = (
-            out,
-            room,
-            self.spill,
-            self.phase == Phase::Dead,
-            self.phase == Phase::Ended,
-        );
-        let _ = (
-            self.pool.take_inflate().map(|s| self.pool.put_inflate(s)),
-            self.context,
-        );
+        let _ = (out, room, self.spill, self.phase == Phase::Dead, self.phase == Phase::Ended);
+        let _ = (self.pool.take_inflate().map(|s| self.pool.put_inflate(s)), self.context);
         Err(InflateError::Corrupt)
     }
 

@@ -8,7 +8,7 @@ mod inflater;
 mod negotiate;
 mod pool;
 
-pub use deflater::{Deflater, Last};
+pub use deflater::Deflater;
 pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
 pub use pool::Pool;
 
