@@ -8,6 +8,7 @@ mod negotiate;
 mod pool;
 
 pub use codec::{Deflater, InflateError, Inflated, Inflater};
+pub use negotiate::{ClientWindow, Offer};
 pub use pool::Pool;
 
 /// What an endpoint offers or accepts, and when it compresses.

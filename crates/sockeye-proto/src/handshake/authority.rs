@@ -1,0 +1,1 @@
+//! Host and port, as `Host`, request targets and `Origin` carry them.

@@ -1,0 +1,1 @@
+//! Header fields: names, values and comma-separated lists of tokens.
