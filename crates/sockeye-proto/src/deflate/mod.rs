@@ -4,11 +4,11 @@
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
 mod codec;
-mod negotiate;
+pub(crate) mod negotiate;
 mod pool;
 
 pub use codec::{Deflater, InflateError, Inflated, Inflater};
-pub use negotiate::{ClientWindow, Offer};
+pub use negotiate::{AnswerError, ClientWindow, Offer};
 pub use pool::Pool;
 
 /// What an endpoint offers or accepts, and when it compresses.
