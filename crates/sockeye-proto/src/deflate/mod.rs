@@ -3,12 +3,14 @@
 //! Negotiation is part of the opening handshake; this module holds its result, [`Params`], and
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
+mod decoder;
 mod deflater;
+mod huffman;
 mod inflater;
 pub(crate) mod negotiate;
 mod pool;
 
-pub use deflater::Deflater;
+pub use deflater::{Deflater, Last};
 pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
 pub use negotiate::{AnswerError, ClientWindow, Offer};
 pub use pool::Pool;
