@@ -153,6 +153,11 @@ impl Decoder {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn window_memory(&self) -> usize {
+        self.history.ring.capacity()
+    }
+
     /// Goes on to the next state; `Some` if it cannot.
     fn step(&mut self, hands: &mut Hands<'_, '_>) -> Result<Option<Pause>, Corrupt> {
         match self.state {
@@ -220,27 +225,28 @@ impl Decoder {
     fn stored(&mut self, mut left: usize, hands: &mut Hands<'_, '_>) -> Option<Pause> {
         while left > 0 {
             let space = &mut hands.output[hands.made..];
-            if space.is_empty() {
-                self.state = State::Stored(left);
-                return Some(Pause::Output);
-            }
-            let count = if self.bit_count > 0 {
-                space[0] = self.bits as u8;
-                self.drop_bits(8);
-                1
+            let pause = if self.bit_count == 0 && hands.input.is_empty() {
+                Pause::Input
+            } else if space.is_empty() {
+                Pause::Output
             } else {
-                let count = left.min(space.len()).min(hands.input.len());
-                let (now, later) = hands.input.split_at(count);
-                space[..count].copy_from_slice(now);
-                hands.input = later;
-                count
+                let count = if self.bit_count > 0 {
+                    space[0] = self.bits as u8;
+                    self.drop_bits(8);
+                    1
+                } else {
+                    let count = left.min(space.len()).min(hands.input.len());
+                    let (now, later) = hands.input.split_at(count);
+                    space[..count].copy_from_slice(now);
+                    hands.input = later;
+                    count
+                };
+                hands.made += count;
+                left -= count;
+                continue;
             };
-            if count == 0 {
-                self.state = State::Stored(left);
-                return Some(Pause::Input);
-            }
-            hands.made += count;
-            left -= count;
+            self.state = State::Stored(left);
+            return Some(pause);
         }
         self.end_block();
         None
