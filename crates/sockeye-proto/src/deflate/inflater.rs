@@ -204,7 +204,11 @@ fn fill(
     let start = out.len();
     let mut made = 0;
     let pause = loop {
-        let step = input.len().saturating_mul(4).clamp(LEAST_STEP, STEP);
+        let step = input
+            .len()
+            .saturating_mul(4)
+            .saturating_add(LEAST_STEP)
+            .min(STEP);
         let space = room.min(made + step);
         out.resize(start + space, 0);
         let pause = state.decode(input, &mut out[start..], &mut made)?;
@@ -218,7 +222,7 @@ fn fill(
 }
 
 /// The least and the most output space made ready at once.
-const LEAST_STEP: usize = 256;
+const LEAST_STEP: usize = 512;
 const STEP: usize = 64 << 10;
 
 #[cfg(test)]
