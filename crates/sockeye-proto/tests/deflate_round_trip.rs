@@ -1,5 +1,6 @@
 //! The codec against other implementations, over random messages and random damage.
 #![cfg(feature = "deflate")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
