@@ -340,5 +340,4 @@ const MIN_BITS: u8 = 8;
 const MAX_BITS: u8 = 15;
 
 #[cfg(test)]
-#[path = "negotiate_tests.rs"]
 mod tests;
