@@ -123,7 +123,7 @@ impl fmt::Display for ExtensionSyntax {
 
 impl core::error::Error for ExtensionSyntax {}
 
-/// The most extensions looked at in one handshake: browsers offer one, Autobahn's client four.
+/// The most extensions considered in one handshake; browsers offer one.
 pub(super) const MAX_EXTENSIONS: usize = 16;
 
 /// The most subprotocols in one handshake, so that the search for duplicates stays short.

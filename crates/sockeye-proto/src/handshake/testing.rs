@@ -138,7 +138,7 @@ pub(super) fn accepted(result: Result<Accepted, Rejection>) -> Response {
 /// Writes the refusal and checks all that every refusal has in common.
 #[track_caller]
 pub(super) fn refused(result: Result<Accepted, Rejection>, status: u16) -> Response {
-    let rejection = result.err().expect("refused");
+    let rejection = result.expect_err("refused");
     let mut out = Vec::new();
     rejection.write(&mut out);
     let response = Response::parse(&out);

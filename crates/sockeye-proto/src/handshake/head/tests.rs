@@ -1,6 +1,5 @@
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -338,7 +337,7 @@ fn every_error_says_what_is_wrong_in_one_sentence() {
     for error in errors {
         let text: String = format!("{error}");
         assert!(!text.ends_with('.'));
-        let expected = vec![text.as_bytes(), b".\n"].concat();
+        let expected = [text.as_bytes(), b".\n"].concat();
         assert_eq!(Rejection::from(error).content(), expected);
     }
 }

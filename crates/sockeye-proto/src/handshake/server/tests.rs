@@ -11,7 +11,7 @@ fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
 }
 
 fn speaks(names: &[&str]) -> Policy {
-    policy(|policy| policy.subprotocols = names.iter().map(ToString::to_string).collect())
+    policy(|policy| policy.subprotocols = names.iter().map(|name| String::from(*name)).collect())
 }
 
 // HSS-001
