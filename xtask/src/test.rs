@@ -71,9 +71,17 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "no-std",
-        ensures: "the core compiles without its default features",
-        needs: &[],
-        action: Action::Cargo(&["check", "-p", "sockeye-proto", "--no-default-features"]),
+        ensures: "the core compiles cleanly without its default features",
+        needs: &[Tool::Clippy],
+        action: Action::Cargo(&[
+            "clippy",
+            "-p",
+            "sockeye-proto",
+            "--no-default-features",
+            "--",
+            "-D",
+            "warnings",
+        ]),
     },
     Step {
         name: "clippy",

@@ -126,7 +126,8 @@ impl Program {
 
 fn component(repo: &Repo, name: &str) -> Result<(), Failure> {
     let subcommand = name.trim_start_matches("rust");
-    let works = |repo: &Repo| shell::succeeds(shell::cargo(repo.root()).args([subcommand, "-V"]));
+    let works =
+        |repo: &Repo| shell::succeeds(shell::cargo(repo.root()).args([subcommand, "--version"]));
     if works(repo) {
         return Ok(());
     }
@@ -204,13 +205,13 @@ fn system_packages() -> Result<(), Failure> {
         .try_for_each(|program| program.require().map(drop))
 }
 
-/// Starts a command line that runs with the rights to install packages. `env` and `sudo -n` both
-/// take the program to run as their first argument, after the variable.
+/// Starts a command line that runs with the rights to install packages.
 fn as_root() -> Command {
     let is_root = shell::capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let mut command = Command::new(if is_root { "env" } else { "sudo" });
     if !is_root {
-        command.arg("-n");
+        // `-n`: fail rather than wait for a password nobody types.
+        command.args(["-n", "env"]);
     }
     command.arg("DEBIAN_FRONTEND=noninteractive");
     command
