@@ -79,11 +79,7 @@ impl Policy {
             if self.banned.contains(&package.name) {
                 found.push(format!("{name}: banned"));
             }
-            // A registry other than cargo's default has a source of another form.
-            let known = package.source.as_deref().is_none_or(is_default_registry);
-            if !known {
-                found.push(format!("{name}: comes from an unknown source"));
-            }
+            found.extend(source_finding(package, packages).map(|why| format!("{name}: {why}")));
             let seen = versions.entry(&package.name).or_default();
             seen.push(&package.version);
         }
@@ -107,17 +103,22 @@ impl Policy {
     }
 }
 
+/// Judges where a package comes from: this repository, or the one registry all others come from.
+fn source_finding(package: &Package, packages: &[Package]) -> Option<String> {
+    let source = package.source.as_deref()?;
+    if !source.starts_with("registry+") {
+        return Some("does not come from a registry".to_owned());
+    }
+    let first = packages.iter().find_map(|other| other.source.as_deref());
+    let first = first.filter(|first| first.starts_with("registry+"));
+    (first.is_some() && first != Some(source)).then(|| "comes from a second registry".to_owned())
+}
+
 fn strings(value: &Value) -> Vec<String> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
     list.iter()
         .filter_map(|entry| entry.as_str().map(str::to_owned))
         .collect()
-}
-
-/// Tells whether a source is the registry cargo uses unless told otherwise. Cargo reports it by
-/// this name even when a mirror stands in for it.
-fn is_default_registry(source: &str) -> bool {
-    source.starts_with("registry+") && source.ends_with("/crates.io-index")
 }
 
 #[cfg(test)]
@@ -186,7 +187,24 @@ mod tests {
         foreign.source = Some("git+https://example.com/a".to_owned());
         assert_eq!(
             findings(&[foreign]),
-            ["a 1.0.0: comes from an unknown source"]
+            ["a 1.0.0: does not come from a registry"]
+        );
+    }
+
+    #[test]
+    fn second_registry_is_refused() {
+        let from = |name, source: &str| Package {
+            source: Some(source.to_owned()),
+            ..package(name, "1.0.0", "MIT")
+        };
+        let packages = [
+            package("own", "1.0.0", "MIT"),
+            from("a", "registry+https://one.example"),
+            from("b", "registry+https://two.example"),
+        ];
+        assert_eq!(
+            findings(&packages),
+            ["b 1.0.0: comes from a second registry"]
         );
     }
 
