@@ -96,10 +96,7 @@ impl CloseFrame {
     /// is not UTF-8 (1007).
     pub fn parse(body: &[u8]) -> Result<Self, PeerError> {
         match body {
-            [] => Ok(Self {
-                code: CloseCode::NO_STATUS,
-                reason: String::new(),
-            }),
+            [] => Ok(Self { code: CloseCode::NO_STATUS, reason: String::new() }),
             [_] => Err(PeerError::CloseBodyTooShort),
             [high, low, reason @ ..] => {
                 let code = CloseCode(u16::from_be_bytes([*high, *low]));
@@ -107,10 +104,7 @@ impl CloseFrame {
                     return Err(PeerError::InvalidCloseCode(code.get()));
                 }
                 let reason = core::str::from_utf8(reason).map_err(|_| PeerError::InvalidUtf8)?;
-                Ok(Self {
-                    code,
-                    reason: reason.into(),
-                })
+                Ok(Self { code, reason: reason.into() })
             }
         }
     }

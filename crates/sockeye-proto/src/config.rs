@@ -7,6 +7,7 @@ use core::time::Duration;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::{DeflateConfig, Pool};
+use crate::frame::LengthForm;
 
 /// The settings of an endpoint.
 ///
@@ -24,6 +25,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long each step may take.
     pub timeouts: Timeouts,
+    /// Which forms of a frame's length are read; default only the shortest.
+    pub lengths: LengthForm,
     /// Pings sent while nothing arrives; `None` sends none and detects no dead peer.
     pub keepalive: Option<Keepalive>,
     /// permessage-deflate (RFC 7692); `None`, the default, neither offers nor accepts it.
@@ -38,11 +41,7 @@ impl Config {
     /// Returns the defaults of a server: messages of at most 1 MiB, since browsers send little and
     /// memory is clients times the limit.
     pub fn server() -> Self {
-        Self::with_limits(Limits {
-            message: 1 << 20,
-            queue: 1 << 20,
-            ..Limits::default()
-        })
+        Self::with_limits(Limits { message: 1 << 20, queue: 1 << 20, ..Limits::default() })
     }
 
     /// Returns the defaults of a client: messages of at most 16 MiB, since it chose its server.
@@ -54,6 +53,7 @@ impl Config {
         Self {
             limits,
             timeouts: Timeouts::default(),
+            lengths: LengthForm::default(),
             keepalive: Some(Keepalive::default()),
             #[cfg(feature = "deflate")]
             deflate: None,

@@ -22,11 +22,7 @@ impl Time {
     /// Makes the moment `elapsed` after the host's fixed point; durations beyond the range saturate.
     pub const fn after_start(elapsed: Duration) -> Self {
         let micros = elapsed.as_micros();
-        Self(if micros > u64::MAX as u128 {
-            u64::MAX
-        } else {
-            micros as u64
-        })
+        Self(if micros > u64::MAX as u128 { u64::MAX } else { micros as u64 })
     }
 
     /// Returns the microseconds since the host's fixed point.
@@ -62,18 +58,12 @@ mod tests {
 
     #[test]
     fn adding_the_longest_duration_saturates() {
-        assert_eq!(
-            Time::from_micros(5) + Duration::MAX,
-            Time::from_micros(u64::MAX)
-        );
+        assert_eq!(Time::from_micros(5) + Duration::MAX, Time::from_micros(u64::MAX));
     }
 
     #[test]
     fn a_moment_before_the_other_is_zero_apart() {
         assert_eq!(Time::from_micros(1) - Time::from_micros(9), Duration::ZERO);
-        assert_eq!(
-            Time::from_micros(9) - Time::from_micros(1),
-            Duration::from_micros(8)
-        );
+        assert_eq!(Time::from_micros(9) - Time::from_micros(1), Duration::from_micros(8));
     }
 }

@@ -3,12 +3,23 @@
 //! Negotiation is part of the opening handshake; this module holds its result, [`Params`], and
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
-mod codec;
+mod deflater;
+mod inflater;
 mod negotiate;
 mod pool;
 
-pub use codec::{Deflater, InflateError, Inflated, Inflater};
+pub use deflater::Deflater;
+pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
 pub use pool::Pool;
+
+/// Whether one direction remembers its messages from one to the next (RFC 7692 section 7.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Each message starts afresh (`no_context_takeover`): nothing is held between messages.
+    Forget,
+    /// A message may refer to those before it: smaller on the wire, a state for each connection.
+    Keep,
+}
 
 /// What an endpoint offers or accepts, and when it compresses.
 ///

@@ -1,0 +1,208 @@
+//! The deadlines of a connection: keep-alive, unfinished messages, unread output, closing.
+//!
+//! Every deadline is one moment; arming and disarming are stores. The host asks for the earliest
+//! with [`Connection::poll_timeout`] and need not follow each change: a timer that fires too early
+//! finds nothing due and asks again.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Connection, Phase, Side};
+use crate::close::CloseCode;
+use crate::error::{Error, Timeout};
+use crate::frame::Opcode;
+use crate::role::Role;
+use crate::time::Time;
+
+/// A moment that never comes.
+const NEVER: Time = Time::from_micros(u64::MAX);
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// When the last byte of the peer arrived.
+    heard: Time,
+    /// When the last data message arrived whole, or the connection opened.
+    last_message: Time,
+    /// When the keep-alive ping went out that is not answered yet.
+    pinged: Time,
+    /// When the message being received must be complete.
+    message_by: Time,
+    /// When some of the waiting output must have left.
+    written_by: Time,
+    /// When the connection must be over.
+    closed_by: Time,
+    /// When the connection has lived long enough.
+    expires: Time,
+    rtt: Option<Duration>,
+}
+
+impl Clock {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            heard: now,
+            last_message: now,
+            pinged: NEVER,
+            message_by: NEVER,
+            written_by: NEVER,
+            closed_by: NEVER,
+            expires: NEVER,
+            rtt: None,
+        }
+    }
+
+    pub(super) fn hear(&mut self, now: Time) {
+        self.heard = now;
+    }
+
+    pub(super) fn begin_message(&mut self, by: Time) {
+        self.message_by = by;
+    }
+
+    pub(super) fn end_message(&mut self, now: Time) {
+        self.message_by = NEVER;
+        self.last_message = now;
+    }
+
+    /// Lifts the bound on the message's time: it is read in pieces and pins nothing.
+    pub(super) fn begin_pieces(&mut self) {
+        self.message_by = NEVER;
+    }
+
+    pub(super) fn close_until(&mut self, by: Time) {
+        self.closed_by = by;
+    }
+
+    /// Takes note of output that waits: `by` is when some of it must have left.
+    pub(super) fn wait_for_write(&mut self, by: Time) {
+        self.written_by = by;
+    }
+
+    pub(super) fn is_waiting_for_write(&self) -> bool {
+        self.written_by != NEVER
+    }
+
+    pub(super) fn all_written(&mut self) {
+        self.written_by = NEVER;
+    }
+
+    /// Matches a pong with the last keep-alive ping and returns the round-trip time.
+    pub(super) fn pong(&mut self, payload: &[u8], now: Time) -> Option<Duration> {
+        if self.pinged == NEVER || payload != ping_payload(self.pinged) {
+            return None;
+        }
+        let rtt = now - self.pinged;
+        self.pinged = NEVER;
+        self.rtt = Some(rtt);
+        self.rtt
+    }
+}
+
+impl<R: Role> Connection<R> {
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is next due; `None` if never.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let clock = &self.clock;
+        let due = match self.phase {
+            Phase::Ended => NEVER,
+            Phase::Closing | Phase::Closed | Phase::Failed => clock.closed_by,
+            Phase::Open => {
+                let keepalive = self.keepalive_due().unwrap_or(NEVER);
+                let idle = self.idle_due().unwrap_or(NEVER);
+                let first = keepalive.min(idle).min(clock.message_by);
+                first.min(clock.written_by).min(clock.expires)
+            }
+        };
+        (due != NEVER).then_some(due)
+    }
+
+    /// Does what is due: pings a silent peer, closes an idle connection, gives up one that does not
+    /// answer. Before anything is due it does nothing.
+    ///
+    /// # Errors
+    /// The peer's silence: no byte after a ping, no answer to our Close frame, a message that is
+    /// not finished, output that is not read.
+    pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
+        match self.phase {
+            Phase::Open => self.open_timeout(now, out),
+            Phase::Closing if now >= self.clock.closed_by => {
+                self.end_abnormally(Side::Transport);
+                Err(Timeout::Close.into())
+            }
+            Phase::Closed | Phase::Failed if now >= self.clock.closed_by => {
+                self.phase = Phase::Ended;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes the connection with 1001 at `time`, whatever happens on it. Hosts that set one for
+    /// many connections spread it, so that not all return at once.
+    pub fn expire_at(&mut self, time: Time) {
+        self.clock.expires = time;
+    }
+
+    /// Returns the round-trip time that the last answered keep-alive ping measured.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.clock.rtt
+    }
+
+    fn open_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
+        let late = if now >= self.clock.message_by {
+            Some(Timeout::Message)
+        } else if now >= self.clock.written_by {
+            Some(Timeout::WriteStall)
+        } else {
+            None
+        };
+        if let Some(timeout) = late {
+            let error = Error::from(timeout);
+            self.fail(&error, now, out);
+            return Err(error);
+        }
+        if now >= self.clock.expires {
+            return self.close(Some(CloseCode::AWAY), "lifetime", now, out);
+        }
+        if self.idle_due().is_some_and(|due| now >= due) {
+            return self.close(Some(CloseCode::AWAY), "idle", now, out);
+        }
+        if self.keepalive_due().is_some_and(|due| now >= due) {
+            return self.keep_alive(now, out);
+        }
+        Ok(())
+    }
+
+    /// Pings, or gives up a peer that stayed silent after the ping.
+    fn keep_alive(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.is_awaiting_pong() {
+            self.end_abnormally(Side::Transport);
+            return Err(Timeout::Keepalive.into());
+        }
+        self.clock.pinged = now;
+        self.append_frame(Opcode::Ping, &ping_payload(now), out);
+        Ok(())
+    }
+
+    fn keepalive_due(&self) -> Option<Time> {
+        let keepalive = self.config.keepalive.as_ref()?;
+        Some(if self.is_awaiting_pong() {
+            self.clock.pinged + keepalive.timeout
+        } else {
+            self.clock.heard + keepalive.interval
+        })
+    }
+
+    /// Whether nothing at all arrived since the last keep-alive ping. Any byte counts as life, so
+    /// a peer that is busy sending may answer late.
+    fn is_awaiting_pong(&self) -> bool {
+        self.clock.pinged != NEVER && self.clock.heard <= self.clock.pinged
+    }
+
+    fn idle_due(&self) -> Option<Time> {
+        Some(self.clock.last_message + self.config.timeouts.idle?)
+    }
+}
+
+/// Makes the payload of a keep-alive ping: the moment it was sent, to know its pong by.
+fn ping_payload(sent: Time) -> [u8; 8] {
+    sent.as_micros().to_be_bytes()
+}

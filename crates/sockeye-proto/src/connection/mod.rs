@@ -1,0 +1,269 @@
+//! One connection after its opening handshake: all protocol state of one end.
+//!
+//! `receive` reads the peer's bytes, `send` writes ours, `clock` keeps the deadlines; this file holds
+//! what they share: the phases of a connection's life and how it ends.
+
+mod clock;
+#[cfg(feature = "deflate")]
+mod compression;
+mod receive;
+mod send;
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::close::{self, CloseCode, CloseFrame, MAX_REASON};
+use crate::config::Config;
+use crate::error::Error;
+use crate::frame::{Opcode, Rules};
+use crate::role::Role;
+use crate::time::Time;
+
+use clock::Clock;
+#[cfg(feature = "deflate")]
+use compression::Compression;
+use receive::Inbound;
+pub use receive::{Delivery, Events};
+use send::Outbound;
+pub use send::{Compress, SendOptions};
+
+/// One end of a WebSocket connection.
+///
+/// It does no I/O: bytes from the peer go into [`receive`](Self::receive), bytes for the peer are
+/// appended to a buffer of the caller, and time is an argument. See the [crate](crate) page for the
+/// order in which to call it.
+#[derive(Debug)]
+pub struct Connection<R: Role> {
+    role: R,
+    config: Arc<Config>,
+    phase: Phase,
+    inbound: Inbound,
+    outbound: Outbound,
+    clock: Clock,
+    ending: Option<Box<CloseInfo>>,
+    #[cfg(feature = "deflate")]
+    compression: Option<Box<Compression>>,
+}
+
+/// Where in its life the connection is (RFC 6455 sections 4.1 and 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Messages go both ways.
+    Open,
+    /// Our Close frame is out, the peer's is not in.
+    Closing,
+    /// The closing handshake is complete; the transport still stands.
+    Closed,
+    /// This end gave up; the peer is told, and what it still sends is thrown away.
+    Failed,
+    /// The transport is gone or to be dropped.
+    Ended,
+}
+
+/// What the host does with the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read, write, and call [`handle_timeout`](Connection::handle_timeout) when it is due.
+    Continue,
+    /// Write what is left, shut down the sending side, and read on until the end of the stream: to
+    /// close at once could destroy what the peer has not read yet.
+    Shutdown,
+    /// Write what is left and read on until the end of the stream: the server closes first
+    /// (RFC 6455 section 7.1.1).
+    AwaitEof,
+    /// Close the transport.
+    Close,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseInfo {
+    /// The code: the peer's if it sent a Close frame, else ours, else
+    /// [`CloseCode::ABNORMAL`].
+    pub code: CloseCode,
+    /// The reason that came with the code.
+    pub reason: String,
+    /// Whether both Close frames were exchanged.
+    pub clean: bool,
+    /// Who ended it.
+    pub by: Side,
+}
+
+/// Who did something to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This end.
+    Local,
+    /// The peer.
+    Remote,
+    /// Neither: the transport ended without a Close frame.
+    Transport,
+}
+
+impl<R: Role> Connection<R> {
+    /// Starts a connection whose opening handshake has just been completed.
+    pub fn new(role: R, config: Arc<Config>, now: Time) -> Self {
+        Self {
+            role,
+            phase: Phase::Open,
+            inbound: Inbound::new(&config.limits, now),
+            outbound: Outbound::default(),
+            clock: Clock::new(now),
+            config,
+            ending: None,
+            #[cfg(feature = "deflate")]
+            compression: None,
+        }
+    }
+
+    /// Compresses as the opening handshake agreed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, params: crate::deflate::Params) -> Self {
+        let compression = Compression::new(params, self.role.is_server(), &self.config);
+        self.compression = Some(Box::new(compression));
+        self
+    }
+
+    /// Whether messages can still be sent.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Tells what to do with the transport now.
+    pub fn next(&self) -> Next {
+        match self.phase {
+            Phase::Open | Phase::Closing => Next::Continue,
+            Phase::Closed if !self.role.is_server() => Next::AwaitEof,
+            Phase::Closed | Phase::Failed => Next::Shutdown,
+            Phase::Ended => Next::Close,
+        }
+    }
+
+    /// Returns how the connection ended; `None` while it has not.
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        match self.phase {
+            Phase::Open | Phase::Closing => None,
+            Phase::Closed | Phase::Failed | Phase::Ended => self.ending.as_deref(),
+        }
+    }
+
+    /// Starts the closing handshake (RFC 6455 section 7.1.2): appends a Close frame to `out`.
+    ///
+    /// Data that arrives from now on is dropped. A second call, or one after the connection
+    /// failed, changes nothing.
+    ///
+    /// # Errors
+    /// The caller's faults: a code that may not be sent, a reason over 123 bytes or without a code.
+    pub fn close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let mut body = Vec::new();
+        close::encode_body(code, reason, &mut body)?;
+        if self.phase != Phase::Open {
+            return Ok(());
+        }
+        self.append_frame(Opcode::Close, &body, out);
+        self.phase = Phase::Closing;
+        self.inbound.discard_message();
+        self.clock.close_until(now + self.config.timeouts.close);
+        self.ending = Some(Box::new(CloseInfo {
+            code: code.unwrap_or(CloseCode::NO_STATUS),
+            reason: reason.into(),
+            clean: false,
+            by: Side::Local,
+        }));
+        Ok(())
+    }
+
+    /// Takes note that the transport ended: end of stream, reset, or any error of it.
+    ///
+    /// Before the closing handshake is complete this is an abnormal end, code 1006, and a message
+    /// that was not finished is dropped.
+    pub fn receive_eof(&mut self) {
+        match self.phase {
+            Phase::Open | Phase::Closing => self.end_abnormally(Side::Transport),
+            Phase::Closed | Phase::Failed | Phase::Ended => self.phase = Phase::Ended,
+        }
+    }
+
+    /// Answers the peer's Close frame, if that is due (RFC 6455 section 5.5.1).
+    fn answer_close(&mut self, frame: &CloseFrame, now: Time, out: &mut Vec<u8>) {
+        if self.phase == Phase::Open {
+            let code = frame.code.get().to_be_bytes();
+            let body = if frame.code == CloseCode::NO_STATUS { &[][..] } else { &code };
+            self.append_frame(Opcode::Close, body, out);
+        }
+        self.close_cleanly(frame.code, &frame.reason, now);
+    }
+
+    /// Completes the closing handshake.
+    fn close_cleanly(&mut self, code: CloseCode, reason: &str, now: Time) {
+        let by = if self.phase == Phase::Open { Side::Remote } else { Side::Local };
+        self.phase = Phase::Closed;
+        self.ending = Some(Box::new(CloseInfo { code, reason: reason.into(), clean: true, by }));
+        let timeouts = &self.config.timeouts;
+        let wait = if self.role.is_server() { timeouts.close } else { timeouts.linger };
+        self.clock.close_until(now + wait);
+        self.release();
+    }
+
+    /// Fails the connection (RFC 6455 section 7.1.7): tells the peer once, reads no more.
+    fn fail(&mut self, error: &Error, now: Time, out: &mut Vec<u8>) {
+        let Some(code) = error.close_code() else {
+            return self.end_abnormally(Side::Local);
+        };
+        let reason = short_reason(error);
+        if self.phase == Phase::Open {
+            let mut body = Vec::new();
+            if close::encode_body(Some(code), &reason, &mut body).is_ok() {
+                self.append_frame(Opcode::Close, &body, out);
+            }
+        }
+        self.phase = Phase::Failed;
+        self.clock.close_until(now + self.config.timeouts.close);
+        self.ending = Some(Box::new(CloseInfo { code, reason, clean: false, by: Side::Local }));
+        self.release();
+    }
+
+    fn end_abnormally(&mut self, by: Side) {
+        self.phase = Phase::Ended;
+        let (code, reason) = (CloseCode::ABNORMAL, String::new());
+        self.ending = Some(Box::new(CloseInfo { code, reason, clean: false, by }));
+        self.release();
+    }
+
+    /// Lets go of what only an open connection needs.
+    fn release(&mut self) {
+        self.inbound.discard_message();
+        #[cfg(feature = "deflate")]
+        {
+            self.compression = None;
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            from_client: self.role.is_server(),
+            #[cfg(feature = "deflate")]
+            compression: self.compression.is_some(),
+            #[cfg(not(feature = "deflate"))]
+            compression: false,
+            lengths: self.config.lengths,
+        }
+    }
+}
+
+/// Makes the reason of a Close frame from an error, cut to what a frame holds. Our own texts are
+/// ASCII, so any byte is a place to cut.
+fn short_reason(error: &Error) -> String {
+    let mut reason = error.to_string();
+    reason.truncate(MAX_REASON);
+    reason
+}

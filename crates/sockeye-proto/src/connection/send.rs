@@ -1,0 +1,343 @@
+//! Our bytes: messages, pieces of messages, pings, and the account of what waits to be written.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::num::NonZeroUsize;
+
+use super::{Connection, Phase};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Context, Pool};
+use crate::error::{Error, Misuse};
+use crate::frame::{self, Header, MAX_CONTROL, Opcode};
+use crate::message::{Kind, MessageRef, Position};
+use crate::role::Role;
+use crate::time::Time;
+use crate::utf8::Validator;
+
+/// How one message is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Whether to compress it, where compression was agreed.
+    pub compress: Compress,
+    /// The longest frame payload, in bytes; a longer message goes out in fragments of this length.
+    /// `None`, the default, sends one frame.
+    pub fragment: Option<NonZeroUsize>,
+}
+
+/// Whether to compress a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// From the configured threshold on; the default.
+    #[default]
+    Auto,
+    /// Never: for a message that mixes a secret with what an attacker chose, whose compressed
+    /// length would tell (as BREACH does), or that is compressed already.
+    Never,
+}
+
+/// What this end has written and not yet got rid of.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    /// Bytes handed to the caller that did not leave yet.
+    queued: usize,
+    /// Pongs among them.
+    pongs: u16,
+    /// The newest ping that came while too many pongs waited.
+    held_ping: Option<Box<[u8]>>,
+    /// The message that is being sent in pieces.
+    pieces: Option<Pieces>,
+}
+
+#[derive(Debug)]
+struct Pieces {
+    kind: Kind,
+    started: bool,
+    validator: Validator,
+    #[cfg(feature = "deflate")]
+    compressed: bool,
+}
+
+impl<R: Role> Connection<R> {
+    /// Appends a message to `out`.
+    ///
+    /// # Errors
+    /// The caller's faults: the connection is closing or closed, another message is being sent in
+    /// pieces, the queue is full. The message was then not taken, not even in part.
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<MessageRef<'m>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.send_with(message, SendOptions::default(), out)
+    }
+
+    /// Appends a message to `out`, compressed or in fragments as `options` say.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with<'m>(
+        &mut self,
+        message: impl Into<MessageRef<'m>>,
+        options: SendOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let message = message.into();
+        let payload = message.as_bytes();
+        self.check_whole(payload.len())?;
+        let start = out.len();
+        let opcode = Opcode::from(message.kind());
+        if !self.try_compressed(opcode, payload, options, out) {
+            self.append_split(opcode, false, payload, options.fragment, out);
+        }
+        self.outbound.queued += out.len() - start;
+        Ok(())
+    }
+
+    /// Appends a piece of a message to `out`, as a frame of its own. The first piece starts the
+    /// message, the one marked [`Position::Last`] ends it; pings may go between.
+    ///
+    /// # Errors
+    /// The caller's faults: as [`send`](Self::send), a piece of another kind than the message, and
+    /// text that is not UTF-8, which is found in the piece that shows it and is not sent.
+    pub fn send_piece(
+        &mut self,
+        kind: Kind,
+        bytes: &[u8],
+        position: Position,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        self.check_sendable(bytes.len())?;
+        let mut pieces = match self.outbound.pieces.take() {
+            Some(pieces) if pieces.kind == kind => pieces,
+            Some(other) => {
+                self.outbound.pieces = Some(other);
+                return Err(Misuse::FragmentsPending.into());
+            }
+            None => self.start_pieces(kind),
+        };
+        if kind == Kind::Text {
+            let mut validator = pieces.validator.clone();
+            let valid = validator.push(bytes).is_ok();
+            if !valid || (position == Position::Last && !validator.is_complete()) {
+                self.outbound.pieces = Some(pieces).filter(|pieces| pieces.started);
+                return Err(Misuse::InvalidUtf8.into());
+            }
+            pieces.validator = validator;
+        }
+        let start = out.len();
+        self.append_piece(&pieces, bytes, position, out);
+        self.outbound.queued += out.len() - start;
+        pieces.started = true;
+        self.outbound.pieces = Some(pieces).filter(|_| position == Position::More);
+        Ok(())
+    }
+
+    /// Appends a ping to `out`. Its pong arrives as [`Event::Pong`](crate::Event::Pong).
+    ///
+    /// # Errors
+    /// The caller's faults: the connection is closing or closed, more than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.send_control(Opcode::Ping, payload, out)
+    }
+
+    /// Appends an unsolicited pong to `out`, a heartbeat that asks for no answer (RFC 6455 section
+    /// 5.5.3). Pings are answered without it.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.send_control(Opcode::Pong, payload, out)
+    }
+
+    /// Takes note that the transport took `count` of the bytes that were appended, or none although
+    /// some wait. To be called after every attempt to write; a pong that was held back for a peer
+    /// that did not read is appended to `out` once all else has left.
+    pub fn written(&mut self, count: usize, now: Time, out: &mut Vec<u8>) {
+        self.outbound.queued = self.outbound.queued.saturating_sub(count);
+        if self.outbound.queued > 0 {
+            if count > 0 || !self.clock.is_waiting_for_write() {
+                self.clock.wait_for_write(now + self.config.timeouts.write_stall);
+            }
+            return;
+        }
+        self.clock.all_written();
+        self.outbound.pongs = 0;
+        if let Some(payload) = self.outbound.held_ping.take() {
+            self.answer_ping(&payload, out);
+        }
+    }
+
+    /// Returns the bytes that were appended and have not been [`written`](Self::written).
+    pub fn queued(&self) -> usize {
+        self.outbound.queued
+    }
+
+    /// Whether so much waits to be written that the caller should stop producing.
+    pub fn is_above_high_water(&self) -> bool {
+        self.outbound.queued > self.config.limits.queue_high
+    }
+
+    /// Answers a ping, or holds the newest back while the peer reads none of the answers.
+    pub(super) fn answer_ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if self.outbound.pongs < self.config.limits.pending_pongs {
+            self.outbound.pongs += 1;
+            self.append_frame(Opcode::Pong, payload, out);
+        } else {
+            self.outbound.held_ping = Some(payload.into());
+        }
+    }
+
+    /// Appends one whole frame and accounts for it.
+    pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.append_raw(opcode, true, false, payload, out);
+        self.outbound.queued += out.len() - start;
+    }
+
+    fn send_control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if self.phase != Phase::Open {
+            return Err(Misuse::Closed.into());
+        }
+        if payload.len() > MAX_CONTROL {
+            return Err(Misuse::ControlTooLong(payload.len()).into());
+        }
+        self.append_frame(opcode, payload, out);
+        Ok(())
+    }
+
+    /// Checks that a whole message may be sent now.
+    pub(crate) fn check_whole(&self, len: usize) -> Result<(), Error> {
+        self.check_sendable(len)?;
+        if self.outbound.pieces.is_some() {
+            return Err(Misuse::FragmentsPending.into());
+        }
+        Ok(())
+    }
+
+    /// Accounts for bytes that go out beside the caller's buffer.
+    pub(crate) fn account(&mut self, len: usize) {
+        self.outbound.queued += len;
+    }
+
+    /// Returns how a message of `len` bytes is compressed so that others may share the result:
+    /// window bits, level and pool; `None` when it goes out plain.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn shared_compression(&self, len: usize) -> Option<(u8, u8, &Pool)> {
+        let compression = self.compression.as_deref()?;
+        let shared = compression.deflater.context() == Context::Forget;
+        (shared && len >= compression.threshold).then_some((
+            compression.window_bits,
+            compression.level,
+            &self.config.pool,
+        ))
+    }
+
+    /// Checks that a message may be sent and fits. One always fits into an empty queue.
+    fn check_sendable(&self, len: usize) -> Result<(), Error> {
+        if self.phase != Phase::Open {
+            return Err(Misuse::Closed.into());
+        }
+        let (queued, max) = (self.outbound.queued, self.config.limits.queue);
+        if queued > 0 && queued.saturating_add(len) > max {
+            return Err(Misuse::QueueFull { queued, max }.into());
+        }
+        Ok(())
+    }
+
+    /// Appends a payload as one frame, or as fragments of at most `longest` bytes.
+    fn append_split(
+        &mut self,
+        opcode: Opcode,
+        compressed: bool,
+        mut payload: &[u8],
+        longest: Option<NonZeroUsize>,
+        out: &mut Vec<u8>,
+    ) {
+        let longest = longest.map_or(usize::MAX, NonZeroUsize::get);
+        let (mut opcode, mut compressed) = (opcode, compressed);
+        loop {
+            let (now, later) = payload.split_at(payload.len().min(longest));
+            let fin = later.is_empty();
+            self.append_raw(opcode, fin, compressed, now, out);
+            if fin {
+                return;
+            }
+            (payload, opcode, compressed) = (later, Opcode::Continuation, false);
+        }
+    }
+
+    fn append_raw(
+        &mut self,
+        opcode: Opcode,
+        fin: bool,
+        compressed: bool,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let (mask, len) = (self.role.next_mask(), payload.len() as u64);
+        frame::append(out, &Header { fin, compressed, opcode, mask, len }, payload);
+    }
+
+    fn start_pieces(&self, kind: Kind) -> Pieces {
+        Pieces {
+            kind,
+            started: false,
+            validator: Validator::default(),
+            #[cfg(feature = "deflate")]
+            compressed: self.compression.is_some(),
+        }
+    }
+
+    fn append_piece(
+        &mut self,
+        pieces: &Pieces,
+        bytes: &[u8],
+        position: Position,
+        out: &mut Vec<u8>,
+    ) {
+        let opcode = if pieces.started { Opcode::Continuation } else { Opcode::from(pieces.kind) };
+        let fin = position == Position::Last;
+        #[cfg(feature = "deflate")]
+        if let Some(compression) = self.compression.as_deref_mut().filter(|_| pieces.compressed) {
+            let mut deflated = Vec::new();
+            compression.deflater.compress_part(bytes, position, &mut deflated);
+            return self.append_raw(opcode, fin, !pieces.started, &deflated, out);
+        }
+        self.append_raw(opcode, fin, false, bytes, out);
+    }
+
+    /// Appends the message compressed, if that was agreed and pays. Returns whether it did.
+    #[cfg(feature = "deflate")]
+    fn try_compressed(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        options: SendOptions,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some(compression) = self.compression.as_deref_mut() else {
+            return false;
+        };
+        if options.compress == Compress::Never || payload.len() < compression.threshold {
+            return false;
+        }
+        let Some(deflated) = compression.compress(payload) else {
+            return false;
+        };
+        self.append_split(opcode, true, &deflated, options.fragment, out);
+        true
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn try_compressed(&self, _: Opcode, _: &[u8], _: SendOptions, _: &mut Vec<u8>) -> bool {
+        false
+    }
+}
