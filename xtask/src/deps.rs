@@ -26,21 +26,13 @@ const TABLE: &[Edges] = &[
         to: &["sockeye-proto"],
         rule: "the library is a host of the core and of nothing else",
     },
-    Edges {
-        from: "sockeye-axum",
-        to: &["sockeye"],
-        rule: "the extractor wraps the library",
-    },
+    Edges { from: "sockeye-axum", to: &["sockeye"], rule: "the extractor wraps the library" },
     Edges {
         from: "sockeye-reactor",
         to: &["sockeye-proto"],
         rule: "the reactor is a host of the core and of nothing else",
     },
-    Edges {
-        from: "sockeye-hub",
-        to: &[],
-        rule: "the hub knows payloads, not frames or sockets",
-    },
+    Edges { from: "sockeye-hub", to: &[], rule: "the hub knows payloads, not frames or sockets" },
     Edges {
         from: "sockeye-sockjs",
         to: &["sockeye-proto"],
@@ -84,11 +76,7 @@ const TABLE: &[Edges] = &[
         ],
         rule: "the binary stands on top",
     },
-    Edges {
-        from: "xtask",
-        to: &[],
-        rule: "the automation must build when our crates do not",
-    },
+    Edges { from: "xtask", to: &[], rule: "the automation must build when our crates do not" },
 ];
 
 /// Names that say nothing and so collect everything.
@@ -105,10 +93,7 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
         "crates or edges that xtask/src/deps.rs does not allow:",
         &findings(&metadata.packages),
     )?;
-    println!(
-        "{} crates, every edge is in the table",
-        metadata.packages.len()
-    );
+    println!("{} crates, every edge is in the table", metadata.packages.len());
     Ok(())
 }
 
@@ -138,10 +123,7 @@ fn forbidden_edges(package: &Package, edges: &Edges) -> Vec<String> {
                 DependencyKind::Development => " (development)",
                 DependencyKind::Normal => "",
             };
-            format!(
-                "{} -> {}{kind}: {}",
-                package.name, dependency.name, edges.rule
-            )
+            format!("{} -> {}{kind}: {}", package.name, dependency.name, edges.rule)
         })
         .collect()
 }

@@ -41,10 +41,7 @@ pub(crate) fn none_found(title: &str, findings: &[String]) -> Result<(), Failure
     if findings.is_empty() {
         return Ok(());
     }
-    Err(Failure::Check(format!(
-        "{title}\n  {}",
-        findings.join("\n  ")
-    )))
+    Err(Failure::Check(format!("{title}\n  {}", findings.join("\n  "))))
 }
 
 /// Fails unless the subcommand was called without arguments.

@@ -3,10 +3,7 @@
 //! One file per subcommand. This file owns the table of subcommands and the exit codes; it
 //! does no work of its own.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    reason = "a command-line tool answers on standard output"
-)]
+#![allow(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
 mod catalogue;
 mod deps;
@@ -117,11 +114,7 @@ mod tests {
     #[test]
     fn help_names_every_subcommand() {
         let text = help();
-        assert!(
-            SUBCOMMANDS
-                .iter()
-                .all(|subcommand| text.contains(subcommand.help))
-        );
+        assert!(SUBCOMMANDS.iter().all(|subcommand| text.contains(subcommand.help)));
     }
 
     #[test]

@@ -27,9 +27,7 @@ impl Repo {
         let root = manifest
             .parent()
             .ok_or_else(|| Failure::Check(format!("{} has no parent", manifest.display())))?;
-        Ok(Self {
-            root: root.to_path_buf(),
-        })
+        Ok(Self { root: root.to_path_buf() })
     }
 
     /// Returns the top directory.

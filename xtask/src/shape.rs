@@ -21,10 +21,7 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
             found.push(format!("{}: {lines} lines", path.display()));
         }
     }
-    none_found(
-        &format!("files of more than {MAX_FILE_LINES} lines:"),
-        &found,
-    )?;
+    none_found(&format!("files of more than {MAX_FILE_LINES} lines:"), &found)?;
     println!("{} files, none over {MAX_FILE_LINES} lines", files.len());
     Ok(())
 }

@@ -20,14 +20,8 @@ pub(crate) fn cargo(directory: &Path) -> Command {
 /// [`Failure::Check`] when it can't be started, [`Failure::Told`] when it exits unsuccessfully.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     println!("    $ {}", line_of(command));
-    let status = command
-        .status()
-        .map_err(|error| Failure::during(line_of(command), error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::Told)
-    }
+    let status = command.status().map_err(|error| Failure::during(line_of(command), error))?;
+    if status.success() { Ok(()) } else { Err(Failure::Told) }
 }
 
 /// Runs a command quietly and returns what it wrote on standard output.
@@ -65,11 +59,8 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
 
 fn line_of(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let mut line = program
-        .file_name()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
+    let mut line =
+        program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     for argument in command.get_args() {
         line.push(' ');
         line.push_str(&argument.to_string_lossy());
@@ -83,10 +74,7 @@ mod tests {
 
     #[test]
     fn failing_command_is_a_failure_already_told() {
-        assert!(matches!(
-            run(&mut Command::new("false")),
-            Err(Failure::Told)
-        ));
+        assert!(matches!(run(&mut Command::new("false")), Err(Failure::Told)));
     }
 
     #[test]

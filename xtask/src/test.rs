@@ -26,10 +26,7 @@ enum Action {
     /// `cargo doc` with warnings as errors.
     Docs,
     /// A subcommand of ours, with its arguments.
-    Own(
-        fn(&Repo, &[String]) -> Result<(), Failure>,
-        &'static [&'static str],
-    ),
+    Own(fn(&Repo, &[String]) -> Result<(), Failure>, &'static [&'static str]),
 }
 
 const STEPS: &[Step] = &[
@@ -149,13 +146,7 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
         println!("    {name}={}", path.display());
     }
     for (index, step) in steps.iter().enumerate() {
-        println!(
-            "==> [{}/{}] {}: {}",
-            index + 1,
-            steps.len(),
-            step.name,
-            step.ensures
-        );
+        println!("==> [{}/{}] {}: {}", index + 1, steps.len(), step.name, step.ensures);
         let start = Instant::now();
         let result = step.run(repo, &environment);
         let seconds = start.elapsed().as_secs_f32();
@@ -226,9 +217,7 @@ mod tests {
 
     #[test]
     fn unknown_step_is_refused_with_the_list_of_steps() {
-        let failure = select(&["--only".to_owned(), "lint".to_owned()])
-            .err()
-            .unwrap();
+        let failure = select(&["--only".to_owned(), "lint".to_owned()]).err().unwrap();
         assert!(failure.message().unwrap().contains("clippy"));
         assert_eq!(failure.exit_code(), 2);
     }

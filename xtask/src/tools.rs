@@ -42,47 +42,24 @@ struct Pinned {
     version: &'static str,
 }
 
-const PYTHON: Program = Program {
-    names: &["python3"],
-    package: "python3",
-};
-const CHROMIUM: Program = Program {
-    names: &["chromium", "chromium-browser", "google-chrome"],
-    package: "chromium",
-};
+const PYTHON: Program = Program { names: &["python3"], package: "python3" };
+const CHROMIUM: Program =
+    Program { names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" };
 const PROGRAMS: &[Program] = &[
     PYTHON,
     CHROMIUM,
-    Program {
-        names: &["node"],
-        package: "nodejs",
-    },
-    Program {
-        names: &["npm"],
-        package: "npm",
-    },
+    Program { names: &["node"], package: "nodejs" },
+    Program { names: &["npm"], package: "npm" },
 ];
 
 const PYTHON_PACKAGES: &[Pinned] = &[
-    Pinned {
-        name: "aiohttp",
-        version: "3.14.5",
-    },
-    Pinned {
-        name: "websockets",
-        version: "17.4",
-    },
+    Pinned { name: "aiohttp", version: "3.14.5" },
+    Pinned { name: "websockets", version: "17.4" },
 ];
 
 const NODE_PACKAGES: &[Pinned] = &[
-    Pinned {
-        name: "playwright-core",
-        version: "1.65.1",
-    },
-    Pinned {
-        name: "ws",
-        version: "8.23.0",
-    },
+    Pinned { name: "playwright-core", version: "1.65.1" },
+    Pinned { name: "ws", version: "8.23.0" },
 ];
 
 /// Sees to it that the tools are there, and returns the environment the steps run in.
@@ -133,15 +110,9 @@ fn component(repo: &Repo, name: &str) -> Result<(), Failure> {
     }
     install(
         name,
-        Command::new("rustup")
-            .current_dir(repo.root())
-            .args(["component", "add", name]),
+        Command::new("rustup").current_dir(repo.root()).args(["component", "add", name]),
     )?;
-    if works(repo) {
-        Ok(())
-    } else {
-        Err(missing(name))
-    }
+    if works(repo) { Ok(()) } else { Err(missing(name)) }
 }
 
 fn nextest(repo: &Repo) -> Result<(), Failure> {
@@ -154,18 +125,12 @@ fn nextest(repo: &Repo) -> Result<(), Failure> {
         "cargo-nextest",
         shell::cargo(repo.root()).args(["install", "cargo-nextest", "--locked"]),
     )?;
-    if works(repo) {
-        Ok(())
-    } else {
-        Err(missing("cargo-nextest"))
-    }
+    if works(repo) { Ok(()) } else { Err(missing("cargo-nextest")) }
 }
 
 fn peers(repo: &Repo) -> Result<Peers, Failure> {
     system_packages()?;
-    let directory = Metadata::load(repo, Scope::Workspace)?
-        .target_directory
-        .join("test-tools");
+    let directory = Metadata::load(repo, Scope::Workspace)?.target_directory.join("test-tools");
     fs::create_dir_all(&directory).map_err(|error| Failure::during(directory.display(), error))?;
     Ok(Peers {
         python: python(&directory.join("venv"))?,
@@ -200,9 +165,7 @@ fn system_packages() -> Result<(), Failure> {
     let mut command = as_root();
     command.args(["apt-get", "install", "-y", "--no-install-recommends"]);
     install(&list, command.args(&packages))?;
-    PROGRAMS
-        .iter()
-        .try_for_each(|program| program.require().map(drop))
+    PROGRAMS.iter().try_for_each(|program| program.require().map(drop))
 }
 
 /// Starts a command line that runs with the rights to install packages.
@@ -223,22 +186,16 @@ fn python(venv: &Path) -> Result<PathBuf, Failure> {
     let check = PYTHON_PACKAGES
         .iter()
         .map(|package| format!("assert v('{}') == '{}'", package.name, package.version))
-        .fold(
-            "from importlib.metadata import version as v".to_owned(),
-            |all, one| format!("{all}\n{one}"),
-        );
+        .fold("from importlib.metadata import version as v".to_owned(), |all, one| {
+            format!("{all}\n{one}")
+        });
     let works = || shell::succeeds(Command::new(&interpreter).args(["-c", &check]));
     if works() {
         return Ok(interpreter);
     }
     let list = pins(PYTHON_PACKAGES, "==");
     let what = format!("Python packages {}", list.join(" "));
-    install(
-        &what,
-        Command::new(PYTHON.require()?)
-            .args(["-m", "venv", "--clear"])
-            .arg(venv),
-    )?;
+    install(&what, Command::new(PYTHON.require()?).args(["-m", "venv", "--clear"]).arg(venv))?;
     install(
         &what,
         Command::new(&interpreter)
@@ -246,11 +203,7 @@ fn python(venv: &Path) -> Result<PathBuf, Failure> {
             .arg("--disable-pip-version-check")
             .args(&list),
     )?;
-    if works() {
-        Ok(interpreter)
-    } else {
-        Err(missing(&what))
-    }
+    if works() { Ok(interpreter) } else { Err(missing(&what)) }
 }
 
 /// Installs the Node packages, if they are not all there, and returns their directory.
@@ -272,28 +225,15 @@ fn node(directory: &Path) -> Result<PathBuf, Failure> {
     install(
         &what,
         Command::new("npm")
-            .args([
-                "install",
-                "--no-audit",
-                "--no-fund",
-                "--no-save",
-                "--prefix",
-            ])
+            .args(["install", "--no-audit", "--no-fund", "--no-save", "--prefix"])
             .arg(directory)
             .args(&list),
     )?;
-    if works() {
-        Ok(modules)
-    } else {
-        Err(missing(&what))
-    }
+    if works() { Ok(modules) } else { Err(missing(&what)) }
 }
 
 fn pins(packages: &[Pinned], between: &str) -> Vec<String> {
-    packages
-        .iter()
-        .map(|package| format!("{}{between}{}", package.name, package.version))
-        .collect()
+    packages.iter().map(|package| format!("{}{between}{}", package.name, package.version)).collect()
 }
 
 /// Announces and runs one installation.
@@ -318,10 +258,7 @@ mod tests {
 
     #[test]
     fn pins_are_written_as_each_installer_wants_them() {
-        let pinned = [Pinned {
-            name: "ws",
-            version: "1.2.3",
-        }];
+        let pinned = [Pinned { name: "ws", version: "1.2.3" }];
         assert_eq!(pins(&pinned, "@"), ["ws@1.2.3"]);
         assert_eq!(pins(&pinned, "=="), ["ws==1.2.3"]);
     }
@@ -335,10 +272,7 @@ mod tests {
 
     #[test]
     fn program_that_is_nowhere_is_missing_by_its_package_name() {
-        let program = Program {
-            names: &["no-such-program"],
-            package: "no-such-package",
-        };
+        let program = Program { names: &["no-such-program"], package: "no-such-package" };
         let failure = program.require().unwrap_err();
         assert!(failure.message().unwrap().contains("no-such-package"));
     }

@@ -35,10 +35,7 @@ fn findings(repo: &Repo) -> Result<Vec<String>, Failure> {
             let attribute = wanted_attribute(&path);
             found.push(format!("{}: lacks `{attribute}`", path.display()));
         }
-        if ALLOWED_FILES
-            .iter()
-            .any(|allowed| path == Path::new(allowed))
-        {
+        if ALLOWED_FILES.iter().any(|allowed| path == Path::new(allowed)) {
             if !text.contains("mod tests") {
                 found.push(format!("{}: holds `unsafe` but no tests", path.display()));
             }
@@ -55,10 +52,7 @@ fn findings(repo: &Repo) -> Result<Vec<String>, Failure> {
 /// Returns the manifests that let an `unsafe` block pass without a `SAFETY:` comment.
 fn missing_lints(repo: &Repo) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
-    if !repo
-        .read("Cargo.toml")?
-        .contains("undocumented_unsafe_blocks = \"deny\"")
-    {
+    if !repo.read("Cargo.toml")?.contains("undocumented_unsafe_blocks = \"deny\"") {
         found.push("Cargo.toml: clippy's undocumented_unsafe_blocks is not denied".to_owned());
     }
     for path in repo.files(&["toml"])? {
@@ -79,10 +73,7 @@ fn is_crate_root(path: &Path) -> bool {
 
 fn wanted_attribute(path: &Path) -> &'static str {
     let crate_directory: PathBuf = path.components().take(2).collect();
-    if DENYING_CRATES
-        .iter()
-        .any(|denying| crate_directory == Path::new(denying))
-    {
+    if DENYING_CRATES.iter().any(|denying| crate_directory == Path::new(denying)) {
         "#![deny(unsafe_code)]"
     } else {
         "#![forbid(unsafe_code)]"

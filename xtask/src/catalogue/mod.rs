@@ -99,14 +99,8 @@ fn render(rows: &[Row], proofs: &[Proof], report: &Report) -> Result<String, Fai
                     }
                 }
             }
-            let proved = rows
-                .iter()
-                .filter(|row| by_row.contains_key(row.id.as_str()));
-            text.push_str(&format!(
-                "all: proved {} of {}\n",
-                proved.count(),
-                rows.len()
-            ));
+            let proved = rows.iter().filter(|row| by_row.contains_key(row.id.as_str()));
+            text.push_str(&format!("all: proved {} of {}\n", proved.count(), rows.len()));
         }
     }
     Ok(text)
@@ -124,10 +118,7 @@ fn groups(rows: &[Row]) -> Vec<&str> {
 }
 
 fn heading(group: &str, members: &[&Row], by_row: &BTreeMap<&str, Vec<&Proof>>) -> String {
-    let proved = members
-        .iter()
-        .filter(|row| by_row.contains_key(row.id.as_str()))
-        .count();
+    let proved = members.iter().filter(|row| by_row.contains_key(row.id.as_str())).count();
     format!("{group}: proved {proved} of {}\n", members.len())
 }
 
@@ -174,10 +165,7 @@ mod tests {
     fn summary_counts_each_group_and_all() {
         let proofs = proofs("// FRM-002\n#[test]\nfn x() {}\n");
         let text = render(&rows(), &proofs, &Report::Summary).unwrap();
-        assert_eq!(
-            text,
-            "FRM: proved 1 of 2\nCLS: proved 0 of 1\nall: proved 1 of 3\n"
-        );
+        assert_eq!(text, "FRM: proved 1 of 2\nCLS: proved 0 of 1\nall: proved 1 of 3\n");
     }
 
     #[test]

@@ -37,20 +37,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>, Vec<String>> {
             Some(Err(why)) => findings.push(format!("line {number}: {why}")),
             Some(Ok(row)) => {
                 if let Some(first) = first_lines.insert(row.id.clone(), number) {
-                    findings.push(format!(
-                        "line {number}: {} stands on line {first} already",
-                        row.id
-                    ));
+                    findings
+                        .push(format!("line {number}: {} stands on line {first} already", row.id));
                 }
                 rows.push(row);
             }
         }
     }
-    if findings.is_empty() {
-        Ok(rows)
-    } else {
-        Err(findings)
-    }
+    if findings.is_empty() { Ok(rows) } else { Err(findings) }
 }
 
 /// Reads one line; `None` when it is not a row. Headings of tables and rulers are not.
@@ -79,11 +73,7 @@ fn row_of(cells: &[String]) -> Result<Row, String> {
     if input.is_empty() || expected.is_empty() {
         return Err(format!("{id}: an empty cell"));
     }
-    Ok(Row {
-        id: id.clone(),
-        kind: kind.clone(),
-        input: input.clone(),
-    })
+    Ok(Row { id: id.clone(), kind: kind.clone(), input: input.clone() })
 }
 
 /// Splits at the bars that are not escaped.

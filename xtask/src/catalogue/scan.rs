@@ -115,9 +115,8 @@ impl Above {
             }
             Language::JavaScript => {
                 let line = line.strip_prefix("await ").unwrap_or(line);
-                let title = ["test(", "it(", "t.test("]
-                    .iter()
-                    .find_map(|call| line.strip_prefix(call))?;
+                let title =
+                    ["test(", "it(", "t.test("].iter().find_map(|call| line.strip_prefix(call))?;
                 let title = title.trim_start_matches(['"', '\'', '`']);
                 rows.extend(ids_of(title));
                 Some(rows)
@@ -137,16 +136,13 @@ fn comment(line: &str, language: Language) -> Option<&str> {
 
 fn attribute_name(line: &str) -> &str {
     let inner = line.trim_start_matches("#[");
-    let end = inner
-        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-        .unwrap_or(inner.len());
+    let end =
+        inner.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(inner.len());
     &inner[..end]
 }
 
 fn opens_function(line: &str) -> bool {
-    line.split_whitespace()
-        .take_while(|word| !word.contains('('))
-        .any(|word| word == "fn")
+    line.split_whitespace().take_while(|word| !word.contains('(')).any(|word| word == "fn")
 }
 
 /// Returns every id of a text that starts with one; none when it starts with anything else.
@@ -158,11 +154,7 @@ fn ids_of(text: &str) -> Vec<String> {
     if !words.first().is_some_and(|word| is_id(word)) {
         return Vec::new();
     }
-    words
-        .into_iter()
-        .filter(|word| is_id(word))
-        .map(str::to_owned)
-        .collect()
+    words.into_iter().filter(|word| is_id(word)).map(str::to_owned).collect()
 }
 
 /// Tells whether a text is an id: three capitals or digits, a dash, three digits.
@@ -251,10 +243,7 @@ mod tests {
     #[test]
     fn javascript_test_proves_the_rows_of_its_comment_and_title() {
         let text = "// CLS-001\ntest(\"CLS-002 reason\", () => {\n";
-        assert_eq!(
-            found(text, Language::JavaScript),
-            ["CLS-001:2", "CLS-002:2"]
-        );
+        assert_eq!(found(text, Language::JavaScript), ["CLS-001:2", "CLS-002:2"]);
         let skipped = "// CLS-001\ntest.skip(\"CLS-002 reason\", () => {\n";
         assert!(found(skipped, Language::JavaScript).is_empty());
     }

@@ -30,14 +30,8 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
     no_arguments(arguments)?;
     let policy = Policy::parse(&repo.read("deny.toml")?)?;
     let metadata = Metadata::load(repo, Scope::Everything)?;
-    none_found(
-        "packages that deny.toml does not allow:",
-        &policy.findings(&metadata.packages),
-    )?;
-    println!(
-        "{} packages, all allowed by deny.toml",
-        metadata.packages.len()
-    );
+    none_found("packages that deny.toml does not allow:", &policy.findings(&metadata.packages))?;
+    println!("{} packages, all allowed by deny.toml", metadata.packages.len());
     Ok(())
 }
 
@@ -49,10 +43,7 @@ impl Policy {
         if licenses.is_empty() {
             return Err(Failure::Check("deny.toml: allows no licence".to_owned()));
         }
-        let mut policy = Self {
-            licenses,
-            ..Self::default()
-        };
+        let mut policy = Self { licenses, ..Self::default() };
         let bans = value["bans"]["deny"].as_array().map(Vec::as_slice);
         for ban in bans.unwrap_or_default() {
             let name = ban["crate"].as_str().ok_or_else(|| {
@@ -72,10 +63,7 @@ impl Policy {
         let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for package in packages {
             let name = format!("{} {}", package.name, package.version);
-            found.extend(
-                self.license_finding(package)
-                    .map(|why| format!("{name}: {why}")),
-            );
+            found.extend(self.license_finding(package).map(|why| format!("{name}: {why}")));
             if self.banned.contains(&package.name) {
                 found.push(format!("{name}: banned"));
             }
@@ -116,9 +104,7 @@ fn source_finding(package: &Package, packages: &[Package]) -> Option<String> {
 
 fn strings(value: &Value) -> Vec<String> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter()
-        .filter_map(|entry| entry.as_str().map(str::to_owned))
-        .collect()
+    list.iter().filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -152,10 +138,7 @@ mod tests {
     #[test]
     fn licence_off_the_list_is_named() {
         let found = findings(&[package("a", "1.0.0", "GPL-3.0-only")]);
-        assert_eq!(
-            found,
-            ["a 1.0.0: licence `GPL-3.0-only` is not on the list"]
-        );
+        assert_eq!(found, ["a 1.0.0: licence `GPL-3.0-only` is not on the list"]);
     }
 
     #[test]
@@ -174,10 +157,7 @@ mod tests {
     #[test]
     fn second_version_is_refused_only_where_the_policy_says_so() {
         let twice = |name| [package(name, "1.0.0", "MIT"), package(name, "2.0.0", "MIT")];
-        assert_eq!(
-            findings(&twice("rustls")),
-            ["rustls: several versions: 1.0.0, 2.0.0"]
-        );
+        assert_eq!(findings(&twice("rustls")), ["rustls: several versions: 1.0.0, 2.0.0"]);
         assert!(findings(&twice("syn")).is_empty());
     }
 
@@ -185,10 +165,7 @@ mod tests {
     fn git_source_is_refused() {
         let mut foreign = package("a", "1.0.0", "MIT");
         foreign.source = Some("git+https://example.com/a".to_owned());
-        assert_eq!(
-            findings(&[foreign]),
-            ["a 1.0.0: does not come from a registry"]
-        );
+        assert_eq!(findings(&[foreign]), ["a 1.0.0: does not come from a registry"]);
     }
 
     #[test]
@@ -202,10 +179,7 @@ mod tests {
             from("a", "registry+https://one.example"),
             from("b", "registry+https://two.example"),
         ];
-        assert_eq!(
-            findings(&packages),
-            ["b 1.0.0: comes from a second registry"]
-        );
+        assert_eq!(findings(&packages), ["b 1.0.0: comes from a second registry"]);
     }
 
     #[test]

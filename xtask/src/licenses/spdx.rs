@@ -6,14 +6,8 @@
 /// # Errors
 /// What is wrong with an expression that does not parse.
 pub(super) fn allows(expression: &str, allowed: &[String]) -> Result<bool, String> {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
-    let mut parser = Parser {
-        words: spaced.split_whitespace().peekable(),
-        allowed,
-    };
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
+    let mut parser = Parser { words: spaced.split_whitespace().peekable(), allowed };
     let met = parser.either()?;
     match parser.words.next() {
         None => Ok(met),
@@ -102,9 +96,7 @@ mod tests {
 
     #[test]
     fn broken_expressions_are_errors() {
-        for expression in [
-            "", "MIT OR", "(MIT", "MIT)", "AND MIT", "MIT ISC", "MIT WITH",
-        ] {
+        for expression in ["", "MIT OR", "(MIT", "MIT)", "AND MIT", "MIT ISC", "MIT WITH"] {
             assert!(judge(expression).is_err(), "{expression}");
         }
     }
