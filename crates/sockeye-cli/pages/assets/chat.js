@@ -36,7 +36,7 @@ const TINTS = 8;
 const NAME_KEY = "sockeye.name";
 const DEFAULT_ROOM = "lobby";
 
-const messages = new BoundedList(byId("messages", HTMLElement), MESSAGES_LIMIT);
+const messages = new BoundedList(byId("messages", HTMLElement), byId("talk", HTMLElement), MESSAGES_LIMIT);
 const usualHint = hint.textContent ?? "";
 const me = { id: randomId(), name: cleanName(recall(NAME_KEY) ?? "") || guestName() };
 let unread = 0;
@@ -145,14 +145,14 @@ function stateText() {
   if (!lastClose) return "Connecting…";
   if (state === "connecting") return "Connecting again…";
   const why = lastClose.reason || closeMeaning(lastClose.code) || "no reason given";
-  return `Connection closed (${lastClose.code}): ${why}.`;
+  return `Connection closed (${lastClose.code}): ${why}`;
 }
 
 // The count changes every second, so it is hidden from screen readers, which would read out each one.
 function showCountdown() {
   const { state, retryAt } = room.connection;
   const seconds = Math.max(Math.ceil((retryAt - performance.now()) / 1000), 0);
-  setText(countdown, state === "closed" ? ` Trying again in ${seconds} s` : "");
+  setText(countdown, state === "closed" ? `, trying again in ${seconds} s` : "");
 }
 
 function showMembers() {
@@ -221,7 +221,7 @@ function messageEntry(said, state) {
  */
 function byline(name, at) {
   const when = new Date(at);
-  const clock = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const clock = when.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
   const time = element("time", { datetime: when.toISOString(), title: when.toLocaleString() }, clock);
   return element("p", { class: "by" }, element("bdi", {}, name), " ", time);
 }

@@ -38,7 +38,7 @@ const payload = byId("payload", HTMLTextAreaElement);
 const file = byId("file", HTMLInputElement);
 const dropped = byId("dropped", HTMLElement);
 
-const log = new BoundedList(byId("log", HTMLElement), LOG_LIMIT);
+const log = new BoundedList(byId("log", HTMLElement), byId("journal", HTMLElement), LOG_LIMIT);
 const sentBefore = { text: new History(HISTORY_LIMIT), hex: new History(HISTORY_LIMIT) };
 /** @type {WebSocket | null} */
 let socket = null;
@@ -50,7 +50,7 @@ function connect() {
   orNote(() => {
     const address = webSocketUrl(url.value.trim());
     const offered = protocols.value.split(/[\s,]+/).filter(Boolean);
-    socket = watched(new WebSocket(address, offered));
+    socket = watch(new WebSocket(address, offered));
     note("connecting", address + (offered.length ? `, offering ${offered.join(", ")}` : ""));
   });
   showGauges();
@@ -74,8 +74,9 @@ function isBusy() {
  * Logs everything that happens to a socket.
  *
  * @param {WebSocket} watched
+ * @returns {WebSocket} the same socket
  */
-function watched(watched) {
+function watch(watched) {
   watched.binaryType = "arraybuffer";
   watched.onopen = () => opened(watched);
   watched.onmessage = ({ data }) => logMessage("received", data);
@@ -84,7 +85,7 @@ function watched(watched) {
   return watched;
 }
 
-/** @param {WebSocket} socket */
+/** @param {WebSocket} connection */
 function opened({ protocol, extensions }) {
   const text = `protocol: ${protocol || "none"}, extensions: ${extensions || "none"}`;
   append("open", { "data-protocol": protocol, "data-extensions": extensions }, text);
@@ -97,7 +98,7 @@ function closed({ code, reason, wasClean }) {
   const meaning = closeMeaning(code);
   const why = `${code}${meaning && ` (${meaning})`}, reason: ${reason ? `“${reason}”` : "none"}`;
   const attributes = { "data-code": code, "data-reason": reason, "data-clean": String(wasClean) };
-  append("close", attributes, `${why}, ${wasClean ? "clean" : "not clean"} (wasClean ${wasClean})`);
+  append("close", attributes, `${why}, wasClean: ${wasClean}`);
   showGauges();
 }
 

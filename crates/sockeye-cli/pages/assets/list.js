@@ -1,25 +1,30 @@
 // Owns a list of entries that never grows past its bound and follows its own end, as a log does.
 // It does not know what an entry shows.
 
-/** Keeps the newest entries of a scrolling list element and drops the oldest. */
+/** Keeps the newest entries of a list that scrolls and drops the oldest. */
 export class BoundedList {
   #list;
+  #scroller;
   #limit;
   #following = true;
   #scrollDue = false;
+  #shownEnd = 0;
 
   /** How many entries have been dropped since the list was last cleared. */
   dropped = 0;
 
   /**
-   * @param {HTMLElement} list the element that holds the entries and scrolls
+   * @param {HTMLElement} list the element that holds the entries
+   * @param {HTMLElement} scroller the element around it that scrolls
    * @param {number} limit entries kept, at least 1
    */
-  constructor(list, limit) {
+  constructor(list, scroller, limit) {
     this.#list = list;
+    this.#scroller = scroller;
     this.#limit = limit;
-    list.addEventListener("scroll", () => (this.#following = this.#isAtEnd()), { passive: true });
-    new ResizeObserver(() => this.#follow()).observe(list);
+    this.#setFollowing(true);
+    scroller.addEventListener("scroll", () => this.#noticeScroll(), { passive: true });
+    new ResizeObserver(() => this.#follow()).observe(scroller);
   }
 
   /** How many entries are kept now. */
@@ -50,12 +55,12 @@ export class BoundedList {
   clear() {
     this.#list.replaceChildren();
     this.dropped = 0;
-    this.#following = true;
+    this.#setFollowing(true);
   }
 
   /** Shows the end of the list, and follows it from now on. */
   showEnd() {
-    this.#following = true;
+    this.#setFollowing(true);
     this.#follow();
   }
 
@@ -65,13 +70,25 @@ export class BoundedList {
     this.#scrollDue = true;
     requestAnimationFrame(() => {
       this.#scrollDue = false;
-      this.#list.scrollTop = this.#list.scrollHeight;
+      this.#scroller.scrollTop = this.#scroller.scrollHeight;
+      this.#shownEnd = this.#scroller.scrollTop;
     });
   }
 
-  #isAtEnd() {
-    return this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < NEARLY_AT_END_PX;
+  // The event tells of our own scrolling too, and late: new entries may lie below by then. Only a way up is a person's.
+  #noticeScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEARLY_PX;
+    const hasGoneUp = scrollTop < this.#shownEnd - NEARLY_PX;
+    this.#setFollowing(isAtEnd || (this.#following && !hasGoneUp));
+  }
+
+  // The style sheet turns scroll anchoring off meanwhile, or dropping old entries would look like a way up.
+  /** @param {boolean} following */
+  #setFollowing(following) {
+    this.#following = following;
+    this.#scroller.toggleAttribute("data-following", following);
   }
 }
 
-const NEARLY_AT_END_PX = 24;
+const NEARLY_PX = 24;

@@ -191,7 +191,7 @@ export function keyOf({ id, at, text }) {
 const ANNOUNCE_EVERY_MS = 20_000;
 const UNSEEN_LIMIT_MS = 50_000;
 const ANSWER_WITHIN_MS = 300;
-const TICK_MS = 2_000;
+const TICK_MS = 1_000;
 const MEMBERS_LIMIT = 500;
 const UNDELIVERED_LIMIT = 50;
 const HEARD_LIMIT = 500;

@@ -30,7 +30,12 @@ export class LastingSocket extends EventTarget {
   /** @type {State} */
   state = "closed";
 
-  /** How the last connection ended; null while none has. @type {Closing | null} */
+  /**
+   * How the last connection ended; null while none has. An attempt that comes to nothing does not count, unless
+   * there never was more than attempts: it would hide what the server said when it went.
+   *
+   * @type {Closing | null}
+   */
   lastClose = null;
 
   /** When the next attempt is due, on the clock of `performance.now()`. */
@@ -110,7 +115,7 @@ export class LastingSocket extends EventTarget {
     const wasStable = this.state === "open" && performance.now() - this.#openedAt > STABLE_MS;
     this.#failures = wasStable ? 0 : this.#failures + 1;
     const pause = fullJitter(this.#failures);
-    this.lastClose = closing;
+    if (this.state === "open" || !this.lastClose) this.lastClose = closing;
     this.retryAt = performance.now() + pause;
     this.#retryTimer = setTimeout(() => this.#open(), pause);
     this.#enter("closed");
