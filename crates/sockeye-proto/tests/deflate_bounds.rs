@@ -1,10 +1,6 @@
 //! What the codec never passes: the agreed window, the room it is given, the memory of a pool.
 #![cfg(feature = "deflate")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the helpers of tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail by panicking")]
 
 use sockeye_proto::deflate::{
     Context, Deflater, Finished, InflateError, InflateStatus, Inflater, Last, Pool,
@@ -103,11 +99,7 @@ fn a_distance_beyond_the_agreed_window_is_corrupt() {
             let mut inflater = Inflater::new(bits, Context::Keep, &Pool::default());
             assert_eq!(inflate(&mut inflater, &store(&text)).unwrap(), text);
             let out = inflate(&mut inflater, &look_back(distance));
-            let verdict = if allowed {
-                Ok(expected.to_vec())
-            } else {
-                Err(InflateError::Corrupt)
-            };
+            let verdict = if allowed { Ok(expected.to_vec()) } else { Err(InflateError::Corrupt) };
             assert_eq!(out, verdict, "window {window}, distance {distance}");
         }
     }
@@ -149,10 +141,7 @@ impl Reader<'_> {
 /// Walks a message without the tail, by the letter of RFC 1951, and returns its longest distance.
 fn longest_distance(payload: &[u8]) -> usize {
     let bytes = [payload, &[0x00, 0x00, 0xff, 0xff]].concat();
-    let mut reader = Reader {
-        bytes: &bytes,
-        at: 0,
-    };
+    let mut reader = Reader { bytes: &bytes, at: 0 };
     let mut longest = 0;
     while reader.at < bytes.len() * 8 {
         assert_eq!(reader.number(1), 0, "no final block");
@@ -179,11 +168,7 @@ fn longest_distance(payload: &[u8]) -> usize {
                 0..256 => {}
                 256 => break,
                 symbol => {
-                    let extra = if symbol == 285 {
-                        0
-                    } else {
-                        ((symbol - 257) / 4).max(1) - 1
-                    };
+                    let extra = if symbol == 285 { 0 } else { ((symbol - 257) / 4).max(1) - 1 };
                     assert!(LENGTHS[symbol - 257] + reader.number(extra) <= 258);
                     let symbol = reader.symbol(&distances);
                     let extra = (symbol / 2).max(1) - 1;
@@ -199,11 +184,7 @@ fn dynamic_lengths(reader: &mut Reader<'_>) -> (Vec<usize>, Vec<usize>) {
     let (literals, distances) = (reader.number(5) + 257, reader.number(5) + 1);
     let count = reader.number(4) + 4;
     let mut order = [0; 19];
-    for at in [
-        16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-    ]
-    .iter()
-    .take(count)
+    for at in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15].iter().take(count)
     {
         order[*at] = reader.number(3);
     }
@@ -282,10 +263,7 @@ fn a_bomb_of_ten_megabytes_stops_at_a_limit_of_one() {
     let step = inflater.inflate(&payload, &mut out, limit).unwrap();
     assert_eq!(step.status, InflateStatus::OutputFull);
     assert_eq!(out.len(), limit);
-    assert!(
-        step.consumed < payload.len() / 9,
-        "no work beyond the limit"
-    );
+    assert!(step.consumed < payload.len() / 9, "no work beyond the limit");
 }
 
 // DFL-007
@@ -294,9 +272,8 @@ fn a_message_of_the_limit_fits_and_one_byte_more_is_told() {
     let limit = 100_000;
     for (factor, at_once) in [(0u8, 1000), (7, 1), (9, 13), (201, 100_000)] {
         for excess in 0..3 {
-            let message: Vec<u8> = (0..limit + excess)
-                .map(|i| ((i % 97) as u8).wrapping_mul(factor))
-                .collect();
+            let message: Vec<u8> =
+                (0..limit + excess).map(|i| ((i % 97) as u8).wrapping_mul(factor)).collect();
             let mut payload = Vec::new();
             Deflater::new(15, Context::Forget, 6, &Pool::default())
                 .compress(&message, &mut payload);
@@ -352,10 +329,7 @@ fn a_mebibyte_of_zeros_comes_in_rooms_of_64_kib() {
         assert!(total < 1 << 20);
     }
     assert_eq!(total, 1 << 20);
-    assert_eq!(
-        inflater.finish_message(&mut Vec::new(), 0),
-        Ok(Finished::Whole)
-    );
+    assert_eq!(inflater.finish_message(&mut Vec::new(), 0), Ok(Finished::Whole));
 }
 
 // DFL-026
@@ -375,8 +349,7 @@ fn a_decompressor_that_failed_never_reaches_the_pool() {
     }
     // Nor does one whose connection ended inside a message.
     let mut cut = Inflater::new(15, Context::Forget, &pool);
-    cut.inflate(&[0x00, 0x05, 0x00], &mut Vec::new(), 100)
-        .unwrap();
+    cut.inflate(&[0x00, 0x05, 0x00], &mut Vec::new(), 100).unwrap();
     assert!(cut.holds_state());
     drop(cut);
     assert_eq!(pool.inflates_at_rest(), 0);
@@ -402,9 +375,8 @@ fn an_idle_end_without_context_holds_nothing_after_a_big_message() {
 fn a_pool_keeps_four_of_a_kind() {
     let pool = Pool::default();
     for bits in [12, 15] {
-        let mut deflaters: Vec<_> = (0..9)
-            .map(|_| Deflater::new(bits, Context::Forget, 1, &pool))
-            .collect();
+        let mut deflaters: Vec<_> =
+            (0..9).map(|_| Deflater::new(bits, Context::Forget, 1, &pool)).collect();
         for last in [Last::No, Last::Yes] {
             for deflater in &mut deflaters {
                 deflater.compress_part(b"piece", last, &mut Vec::new());
@@ -412,17 +384,12 @@ fn a_pool_keeps_four_of_a_kind() {
         }
     }
     assert_eq!(pool.deflates_at_rest(), 8);
-    let mut inflaters: Vec<_> = (0..9)
-        .map(|_| Inflater::new(15, Context::Forget, &pool))
-        .collect();
+    let mut inflaters: Vec<_> = (0..9).map(|_| Inflater::new(15, Context::Forget, &pool)).collect();
     for inflater in &mut inflaters {
         inflater.inflate(&[0x00], &mut Vec::new(), 0).unwrap();
     }
     for inflater in &mut inflaters {
-        assert_eq!(
-            inflater.finish_message(&mut Vec::new(), 0),
-            Ok(Finished::Whole)
-        );
+        assert_eq!(inflater.finish_message(&mut Vec::new(), 0), Ok(Finished::Whole));
     }
     assert_eq!(pool.inflates_at_rest(), 4);
 }

@@ -25,32 +25,21 @@ fn inflate(inflater: &mut Inflater, frames: &[&[u8]]) -> Result<Vec<u8>, Inflate
 fn inflate_alone(payload: &[u8]) -> Result<Vec<u8>, InflateError> {
     let whole = inflate(&mut inflater(Context::Forget), &[payload]);
     let bytes: Vec<&[u8]> = payload.chunks(1).collect();
-    assert_eq!(
-        inflate(&mut inflater(Context::Forget), &bytes),
-        whole,
-        "byte by byte"
-    );
+    assert_eq!(inflate(&mut inflater(Context::Forget), &bytes), whole, "byte by byte");
     whole
 }
 
 // DFL-011
 #[test]
 fn every_example_of_rfc_7692_inflates() {
-    let stored = [
-        0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00,
-    ];
-    let two_blocks = [
-        0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
-    ];
+    let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+    let two_blocks = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
     for payload in [&HELLO[..], &stored, &HELLO_FINAL, &two_blocks] {
         assert_eq!(inflate_alone(payload).unwrap(), b"Hello", "{payload:02x?}");
     }
     assert_eq!(inflate_alone(&[0x00]).unwrap(), b"");
     let mut kept = inflater(Context::Keep);
-    assert_eq!(
-        inflate(&mut kept, &[&HELLO[..3], &HELLO[3..]]).unwrap(),
-        b"Hello"
-    );
+    assert_eq!(inflate(&mut kept, &[&HELLO[..3], &HELLO[3..]]).unwrap(), b"Hello");
     assert_eq!(inflate(&mut kept, &[&HELLO_AGAIN]).unwrap(), b"Hello");
 }
 
@@ -58,14 +47,7 @@ fn every_example_of_rfc_7692_inflates() {
 #[test]
 fn a_kept_context_goes_on_after_a_final_block() {
     let mut kept = inflater(Context::Keep);
-    for payload in [
-        &HELLO_FINAL[..],
-        &HELLO,
-        &HELLO_AGAIN,
-        &HELLO_FINAL,
-        &[0x00],
-        &HELLO,
-    ] {
+    for payload in [&HELLO_FINAL[..], &HELLO, &HELLO_AGAIN, &HELLO_FINAL, &[0x00], &HELLO] {
         let expected: &[u8] = if payload == [0x00] { b"" } else { b"Hello" };
         assert_eq!(inflate(&mut kept, &[payload]).unwrap(), expected);
     }
@@ -91,10 +73,7 @@ fn a_tail_left_on_the_wire_is_no_error() {
     assert_eq!(with_tail[6..], [0x00, 0x00, 0xff, 0xff]);
     let whole = [&HELLO[..], &TAIL].concat();
     for cut in 0..=whole.len() {
-        assert_eq!(
-            inflate(&mut kept, &[&whole[..cut], &whole[cut..]]).unwrap(),
-            b"Hello"
-        );
+        assert_eq!(inflate(&mut kept, &[&whole[..cut], &whole[cut..]]).unwrap(), b"Hello");
         assert_eq!(inflate(&mut kept, &[&HELLO_AGAIN]).unwrap(), b"Hello");
     }
 }
@@ -103,13 +82,7 @@ fn a_tail_left_on_the_wire_is_no_error() {
 #[test]
 fn data_after_a_final_block_is_ignored_until_the_message_ends() {
     let mut kept = inflater(Context::Keep);
-    for junk in [
-        &b"\xff\xff\xff\xff"[..],
-        &HELLO,
-        &HELLO_FINAL,
-        &TAIL,
-        &[0x07; 40_000],
-    ] {
+    for junk in [&b"\xff\xff\xff\xff"[..], &HELLO, &HELLO_FINAL, &TAIL, &[0x07; 40_000]] {
         let payload = [&HELLO_FINAL[..], junk].concat();
         assert_eq!(inflate_alone(&payload).unwrap(), b"Hello");
         assert_eq!(inflate(&mut kept, &[&payload]).unwrap(), b"Hello");
@@ -125,44 +98,28 @@ fn damage_of_every_kind_is_corrupt_and_the_context_is_dead() {
         ("garbage", b"\xff\xfe\xfd not deflate at all"),
         ("the reserved block type", &[0x06, 0x00]),
         ("a distance before the start", &HELLO_AGAIN),
-        (
-            "a stored length that its complement denies",
-            &[0x00, 0x05, 0x00, 0xfa, 0xfe, 0x48],
-        ),
+        ("a stored length that its complement denies", &[0x00, 0x05, 0x00, 0xfa, 0xfe, 0x48]),
         ("cut in a compressed block", &HELLO[..4]),
         ("cut in a stored block", &long_stored),
         ("cut in a stored block's length", &[0x00, 0x05]),
         ("cut in a dynamic block's header", &[0x04, 0x80]),
         ("too many length symbols", &[0xfc, 0xff, 0xff]),
-        (
-            "an over-subscribed code",
-            &[0x04, 0x00, 0x92, 0x24, 0x49, 0x92],
-        ),
+        ("an over-subscribed code", &[0x04, 0x00, 0x92, 0x24, 0x49, 0x92]),
     ];
     for (what, payload) in cases {
         assert_eq!(inflate_alone(payload), Err(InflateError::Corrupt), "{what}");
         for context in [Context::Keep, Context::Forget] {
             let mut inflater = inflater(context);
-            assert_eq!(
-                inflate(&mut inflater, &[payload]),
-                Err(InflateError::Corrupt),
-                "{what}"
-            );
+            assert_eq!(inflate(&mut inflater, &[payload]), Err(InflateError::Corrupt), "{what}");
             assert!(!inflater.holds_state());
-            assert_eq!(
-                inflate(&mut inflater, &[&HELLO]),
-                Err(InflateError::Corrupt),
-                "{what}"
-            );
+            assert_eq!(inflate(&mut inflater, &[&HELLO]), Err(InflateError::Corrupt), "{what}");
         }
     }
 }
 
 #[test]
 fn a_message_cut_inside_a_block_is_corrupt() {
-    let message: Vec<u8> = (0..5000u32)
-        .flat_map(|i| (i * i).to_string().into_bytes())
-        .collect();
+    let message: Vec<u8> = (0..5000u32).flat_map(|i| (i * i).to_string().into_bytes()).collect();
     for level in [1, 6, 9] {
         let mut payload = Vec::new();
         Deflater::new(15, Context::Forget, level, &Pool::default())
@@ -170,10 +127,7 @@ fn a_message_cut_inside_a_block_is_corrupt() {
         for cut in (1..payload.len()).step_by(7) {
             if let Ok(out) = inflate(&mut inflater(Context::Forget), &[&payload[..cut]]) {
                 // Between two blocks nothing tells a cut from the end.
-                assert!(
-                    message.starts_with(&out) && out.len() > 1000,
-                    "cut at {cut}"
-                );
+                assert!(message.starts_with(&out) && out.len() > 1000, "cut at {cut}");
             }
         }
     }
@@ -193,10 +147,7 @@ fn without_a_context_each_message_stands_alone() {
     // The other way: an end that forgets refuses what refers to an earlier message.
     let mut forgetful = inflater(Context::Forget);
     assert_eq!(inflate(&mut forgetful, &[&HELLO]).unwrap(), b"Hello");
-    assert_eq!(
-        inflate(&mut forgetful, &[&HELLO_AGAIN]),
-        Err(InflateError::Corrupt)
-    );
+    assert_eq!(inflate(&mut forgetful, &[&HELLO_AGAIN]), Err(InflateError::Corrupt));
 }
 
 // DFL-014
@@ -214,10 +165,7 @@ fn messages_sent_uncompressed_leave_the_context_as_the_peer_knows_it() {
                 if turn % 5 == 0 {
                     deflater.discard();
                 } else {
-                    assert_eq!(
-                        inflate(&mut inflater, &[&payload]).unwrap(),
-                        message.as_bytes()
-                    );
+                    assert_eq!(inflate(&mut inflater, &[&payload]).unwrap(), message.as_bytes());
                 }
             }
         }

@@ -51,9 +51,7 @@ fn context() -> impl Strategy<Value = Context> {
 /// Compresses a message as another implementation would, without the tail.
 fn foreign_compress(compress: &mut Compress, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() * 2 + 1000);
-    compress
-        .compress_vec(payload, &mut out, FlushCompress::Sync)
-        .unwrap();
+    compress.compress_vec(payload, &mut out, FlushCompress::Sync).unwrap();
     if payload.is_empty() {
         return vec![0];
     }
@@ -66,9 +64,7 @@ fn foreign_compress(compress: &mut Compress, payload: &[u8]) -> Vec<u8> {
 fn foreign_decompress(decompress: &mut Decompress, payload: &[u8], length: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(length + 100);
     let input = [payload, &[0, 0, 0xff, 0xff]].concat();
-    decompress
-        .decompress_vec(&input, &mut out, FlushDecompress::Sync)
-        .unwrap();
+    decompress.decompress_vec(&input, &mut out, FlushDecompress::Sync).unwrap();
     out
 }
 

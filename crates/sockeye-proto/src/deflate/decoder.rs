@@ -36,11 +36,7 @@ enum State {
     /// Between two symbols of a compressed block.
     Symbols(Source),
     /// Inside a match.
-    Match {
-        source: Source,
-        length: usize,
-        distance: usize,
-    },
+    Match { source: Source, length: usize, distance: usize },
     /// After the last block.
     End,
 }
@@ -121,11 +117,7 @@ impl Decoder {
         output: &mut [u8],
         made: &mut usize,
     ) -> Result<Pause, Corrupt> {
-        let mut hands = Hands {
-            input,
-            output,
-            made: *made,
-        };
+        let mut hands = Hands { input, output, made: *made };
         let pause = loop {
             if let Some(pause) = self.step(&mut hands)? {
                 break pause;
@@ -168,11 +160,9 @@ impl Decoder {
             State::CodeLengths { counts, at } => self.code_lengths(counts, at, hands),
             State::Lengths { counts, at } => self.lengths(counts, at, hands),
             State::Symbols(source) => self.symbols(source, hands),
-            State::Match {
-                source,
-                length,
-                distance,
-            } => Ok(self.copy_match(source, length, distance, hands)),
+            State::Match { source, length, distance } => {
+                Ok(self.copy_match(source, length, distance, hands))
+            }
             State::End => {
                 hands.input = &[];
                 Ok(Some(Pause::Input))
@@ -264,12 +254,7 @@ impl Decoder {
         from: usize,
         hands: &mut Hands<'_, '_>,
     ) -> Result<Option<Pause>, Corrupt> {
-        for (at, &symbol) in ORDER
-            .iter()
-            .enumerate()
-            .take(counts.code_lengths)
-            .skip(from)
-        {
+        for (at, &symbol) in ORDER.iter().enumerate().take(counts.code_lengths).skip(from) {
             let Some(length) = self.take(3, hands) else {
                 self.state = State::CodeLengths { counts, at };
                 return Ok(Some(Pause::Input));
@@ -313,9 +298,7 @@ impl Decoder {
                 length => length as u8,
             };
             self.drop_bits(used + extra);
-            let run = self.lengths[..total]
-                .get_mut(at..at + least + more)
-                .ok_or(Corrupt)?;
+            let run = self.lengths[..total].get_mut(at..at + least + more).ok_or(Corrupt)?;
             run.fill(length);
             at += run.len();
         }
@@ -465,20 +448,14 @@ impl Decoder {
         distance: usize,
         hands: &mut Hands<'_, '_>,
     ) -> Option<Pause> {
-        let made = self
-            .history
-            .copy(hands.output, hands.made, length, distance);
+        let made = self.history.copy(hands.output, hands.made, length, distance);
         let left = length - (made - hands.made);
         hands.made = made;
         if left == 0 {
             self.state = State::Symbols(source);
             return None;
         }
-        self.state = State::Match {
-            source,
-            length: left,
-            distance,
-        };
+        self.state = State::Match { source, length: left, distance };
         Some(Pause::Output)
     }
 
@@ -528,11 +505,7 @@ struct History {
 
 impl History {
     fn new(window_bits: u8) -> Self {
-        Self {
-            ring: Vec::new(),
-            at: 0,
-            window: 1 << window_bits,
-        }
+        Self { ring: Vec::new(), at: 0, window: 1 << window_bits }
     }
 
     fn reset(&mut self, window_bits: u8) {
@@ -554,9 +527,7 @@ impl History {
         let (first, rest) = tail.split_at(grow);
         if self.ring.capacity() < self.ring.len() + grow {
             // In powers of two and never beyond the window, which doubling could pass.
-            let target = (self.ring.len() + grow)
-                .next_power_of_two()
-                .min(self.window);
+            let target = (self.ring.len() + grow).next_power_of_two().min(self.window);
             self.ring.reserve_exact(target - self.ring.len());
         }
         self.ring.extend_from_slice(first);
@@ -597,11 +568,8 @@ impl History {
         let mut from = made.wrapping_sub(distance);
         while made < end && distance > made {
             let back = distance - made;
-            let at = if back <= self.at {
-                self.at - back
-            } else {
-                self.at + self.ring.len() - back
-            };
+            let at =
+                if back <= self.at { self.at - back } else { self.at + self.ring.len() - back };
             let count = (end - made).min(back).min(self.ring.len() - at);
             output[made..][..count].copy_from_slice(&self.ring[at..][..count]);
             made += count;
@@ -634,9 +602,7 @@ fn extra_bits(bits: u64, count: u32) -> usize {
 }
 
 /// The order in which the lengths of the code length code come (RFC 1951 section 3.2.7).
-const ORDER: [usize; 19] = [
-    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-];
+const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// Code lengths of both alphabets: 286 and 30 at most, rounded up.
 const LENGTHS: usize = 320;
 /// Space for the most that one turn of the fast loop makes: three literals and a match.

@@ -66,18 +66,13 @@ impl Deflater {
                 Last::Yes => DeflateFlush::SyncFlush,
             };
             let state = self.state.get_or_insert_with(|| {
-                self.pool
-                    .take_deflate(self.kind)
-                    .unwrap_or_else(|| new_state(self.kind))
+                self.pool.take_deflate(self.kind).unwrap_or_else(|| new_state(self.kind))
             });
             run(state, payload, flush, out);
         }
         if last == Last::Yes {
             if self.fed {
-                debug_assert!(
-                    out.ends_with(&TAIL),
-                    "a sync flush ends with an empty block"
-                );
+                debug_assert!(out.ends_with(&TAIL), "a sync flush ends with an empty block");
                 out.truncate(out.len().saturating_sub(TAIL.len()));
             } else {
                 // RFC 7692 section 7.2.3.6. zlib would not flush again after its last flush.

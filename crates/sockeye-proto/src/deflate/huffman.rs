@@ -93,10 +93,7 @@ impl Entry {
 impl Codes {
     /// Returns tables in which no code is valid.
     pub(super) const fn empty() -> Self {
-        Self {
-            literals: [Entry::INVALID; LITERALS],
-            distances: [Entry::INVALID; DISTANCES],
-        }
+        Self { literals: [Entry::INVALID; LITERALS], distances: [Entry::INVALID; DISTANCES] }
     }
 
     /// Returns the fixed codes (RFC 1951 section 3.2.6).
@@ -106,32 +103,17 @@ impl Codes {
 
     /// Builds the literal and length code.
     pub(super) fn set_literals(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
-        build(
-            Alphabet::Literals,
-            lengths,
-            ROOT_LITERALS,
-            &mut self.literals,
-        )
+        build(Alphabet::Literals, lengths, ROOT_LITERALS, &mut self.literals)
     }
 
     /// Builds the distance code.
     pub(super) fn set_distances(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
-        build(
-            Alphabet::Distances,
-            lengths,
-            ROOT_DISTANCES,
-            &mut self.distances,
-        )
+        build(Alphabet::Distances, lengths, ROOT_DISTANCES, &mut self.distances)
     }
 
     /// Builds the code for code lengths in the place of the literals, which follow it.
     pub(super) fn set_code_lengths(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
-        build(
-            Alphabet::CodeLengths,
-            lengths,
-            ROOT_CODE_LENGTHS,
-            &mut self.literals,
-        )
+        build(Alphabet::CodeLengths, lengths, ROOT_CODE_LENGTHS, &mut self.literals)
     }
 
     /// Looks up the literal or length at the front of `bits`.
@@ -296,9 +278,7 @@ static FIXED: LazyLock<Codes> = LazyLock::new(|| {
     lengths[144..256].fill(9);
     lengths[256..280].fill(7);
     let mut codes = Codes::empty();
-    let built = codes
-        .set_literals(&lengths)
-        .and(codes.set_distances(&[5; 32]));
+    let built = codes.set_literals(&lengths).and(codes.set_distances(&[5; 32]));
     debug_assert_eq!(built, Ok(()), "the fixed codes are complete");
     codes
 });

@@ -154,15 +154,13 @@ impl Inflater {
         if self.state.is_none() && input.is_empty() {
             return Ok(Pause::Input);
         }
-        let state = self
-            .state
-            .get_or_insert_with(|| match self.pool.take_inflate() {
-                Some(mut state) => {
-                    state.reset(self.window_bits);
-                    state
-                }
-                None => Box::new(Decoder::new(self.window_bits)),
-            });
+        let state = self.state.get_or_insert_with(|| match self.pool.take_inflate() {
+            Some(mut state) => {
+                state.reset(self.window_bits);
+                state
+            }
+            None => Box::new(Decoder::new(self.window_bits)),
+        });
         let start = out.len();
         match fill(state, input, out, room) {
             Ok(pause) => Ok(pause),
@@ -204,11 +202,7 @@ fn fill(
     let start = out.len();
     let mut made = 0;
     let pause = loop {
-        let step = input
-            .len()
-            .saturating_mul(4)
-            .saturating_add(LEAST_STEP)
-            .min(STEP);
+        let step = input.len().saturating_mul(4).saturating_add(LEAST_STEP).min(STEP);
         let space = room.min(made + step);
         out.resize(start + space, 0);
         let pause = state.decode(input, &mut out[start..], &mut made)?;
@@ -233,9 +227,8 @@ mod tests {
     // DFL-021
     #[test]
     fn a_state_keeps_no_more_of_a_big_message_than_the_window() {
-        let message: Vec<u8> = (0..1u32 << 18)
-            .flat_map(|i| i.wrapping_mul(i).to_le_bytes())
-            .collect();
+        let message: Vec<u8> =
+            (0..1u32 << 18).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
         for bits in 8..=15 {
             let pool = Pool::default();
             let mut payload = Vec::new();

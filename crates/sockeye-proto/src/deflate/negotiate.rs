@@ -180,11 +180,7 @@ impl From<&DeflateConfig> for Offer {
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_params(
-            f,
-            self.server_no_context_takeover,
-            self.client_no_context_takeover,
-        )?;
+        write_params(f, self.server_no_context_takeover, self.client_no_context_takeover)?;
         if let Some(bits) = self.server_max_window_bits {
             write!(f, "; {SERVER_BITS}={}", clamp(bits))?;
         }

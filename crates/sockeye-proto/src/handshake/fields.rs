@@ -58,19 +58,11 @@ pub(super) fn check_header(name: &str, value: &[u8]) -> Result<(), HandshakeMisu
 /// Whether the field belongs to the handshake or to the framing of HTTP messages, so that no caller
 /// sets it.
 pub(super) fn is_reserved(name: &str) -> bool {
-    const NAMES: [&str; 6] = [
-        "connection",
-        "content-length",
-        "host",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
+    const NAMES: [&str; 6] =
+        ["connection", "content-length", "host", "trailer", "transfer-encoding", "upgrade"];
     const PREFIX: &str = "sec-websocket-";
     NAMES.iter().any(|own| name.eq_ignore_ascii_case(own))
-        || name
-            .get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Cuts spaces and tabs off both ends.
@@ -86,10 +78,7 @@ pub(super) fn trim(mut value: &[u8]) -> &[u8] {
 
 /// Returns the elements of a comma-separated list, without the empty ones.
 pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| *byte == b',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    value.split(|byte| *byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
 /// Whether one element of the list is `token`, in any case.
@@ -145,9 +134,7 @@ impl<'a> Cursor<'a> {
     /// Reads a token; `None` where none starts.
     pub(super) fn token(&mut self) -> Option<&'a str> {
         let bytes = self.take_while(is_token_byte);
-        core::str::from_utf8(bytes)
-            .ok()
-            .filter(|token| !token.is_empty())
+        core::str::from_utf8(bytes).ok().filter(|token| !token.is_empty())
     }
 
     /// Reads a quoted string whose opening quote was eaten, and takes its escapes away. `None` if

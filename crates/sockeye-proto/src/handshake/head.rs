@@ -234,11 +234,7 @@ impl HeadReader {
             (12, b'\r') => return Ok(State::FirstLf),
             _ => false,
         };
-        if valid {
-            Ok(State::Status(at + 1))
-        } else {
-            Err(HeadError::StartLine)
-        }
+        if valid { Ok(State::Status(at + 1)) } else { Err(HeadError::StartLine) }
     }
 
     fn step_line_start(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {

@@ -13,10 +13,7 @@ use sha1::{Digest as _, Sha1};
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> String {
-    let digest = Sha1::new()
-        .chain_update(key.as_bytes())
-        .chain_update(GUID)
-        .finalize();
+    let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
     STANDARD.encode(digest)
 }
 
@@ -30,9 +27,7 @@ pub(super) fn encode_key(random: [u8; 16]) -> String {
 pub(super) fn check_key(value: &[u8]) -> Option<&str> {
     let (digits, padding) = value.split_at_checked(KEY_DIGITS)?;
     let valid = padding == b"=="
-        && digits
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+        && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
     core::str::from_utf8(value).ok().filter(|_| valid)
 }
 

@@ -177,20 +177,13 @@ mod tests {
     use super::*;
 
     fn list(patterns: &[&str]) -> Policy {
-        Policy {
-            origins: Origins::list(patterns).unwrap(),
-            ..Policy::default()
-        }
+        Policy { origins: Origins::list(patterns).unwrap(), ..Policy::default() }
     }
 
     // HSS-067
     #[test]
     fn listed_origins_match_with_default_port_folded_and_in_any_case() {
-        let policy = list(&[
-            "https://example.com",
-            "http://example.org:80",
-            "https://a.b:444",
-        ]);
+        let policy = list(&["https://example.com", "http://example.org:80", "https://a.b:444"]);
         for origin in [
             "https://example.com",
             "https://example.com:443",
@@ -228,14 +221,9 @@ mod tests {
             "https://example.com#",
             "https:example.com",
         ] {
-            refused(
-                ask().with(format!("Origin: {origin}")).judge_by(&policy),
-                403,
-            );
+            refused(ask().with(format!("Origin: {origin}")).judge_by(&policy), 403);
         }
-        let two = ask()
-            .with("Origin: https://example.com")
-            .with("Origin: https://example.com");
+        let two = ask().with("Origin: https://example.com").with("Origin: https://example.com");
         refused(two.judge_by(&policy), 403);
         refused(ask().with(b"Origin: https://\xFF").judge_by(&policy), 403);
     }
@@ -248,13 +236,8 @@ mod tests {
             for origin in ["https://a.example.com", "https://a.b.example.com"] {
                 accepted(ask().with(format!("Origin: {origin}")).judge_by(&policy));
             }
-            for host in [
-                "example.com",
-                "xexample.com",
-                "example.com.evil",
-                ".example.com",
-                "evil",
-            ] {
+            for host in ["example.com", "xexample.com", "example.com.evil", ".example.com", "evil"]
+            {
                 let request = ask().with(format!("Origin: https://{host}"));
                 refused(request.judge_by(&policy), 403);
             }
@@ -283,30 +266,18 @@ mod tests {
             ("example.com", "chrome-extension://example.com"),
         ] {
             let request = ask().set(format!("Host: {host}"));
-            refused(
-                request.with(format!("Origin: {origin}")).judge_by(&policy),
-                403,
-            );
+            refused(request.with(format!("Origin: {origin}")).judge_by(&policy), 403);
         }
     }
 
     #[test]
     fn a_known_scheme_must_be_the_pages() {
-        let mut policy = Policy {
-            scheme: Scheme::Https,
-            ..Policy::default()
-        };
+        let mut policy = Policy { scheme: Scheme::Https, ..Policy::default() };
         accepted(ask().with("Origin: https://example.com").judge_by(&policy));
-        refused(
-            ask().with("Origin: http://example.com").judge_by(&policy),
-            403,
-        );
+        refused(ask().with("Origin: http://example.com").judge_by(&policy), 403);
         policy.scheme = Scheme::Http;
         accepted(ask().with("Origin: http://example.com").judge_by(&policy));
-        refused(
-            ask().with("Origin: https://example.com").judge_by(&policy),
-            403,
-        );
+        refused(ask().with("Origin: https://example.com").judge_by(&policy), 403);
     }
 
     #[test]
@@ -314,25 +285,14 @@ mod tests {
         let policy = list(&["same", "null"]);
         accepted(ask().with("Origin: http://example.com").judge_by(&policy));
         accepted(ask().with("Origin: null").judge_by(&policy));
-        refused(
-            ask().with("Origin: http://example.org").judge_by(&policy),
-            403,
-        );
+        refused(ask().with("Origin: http://example.org").judge_by(&policy), 403);
     }
 
     #[test]
     fn patterns_that_could_never_match_are_refused() {
-        for pattern in [
-            "",
-            "*",
-            "a.*.com",
-            "https://",
-            "https://a/b",
-            "a b",
-            "*.",
-            "1://a",
-            "\u{e4}.com",
-        ] {
+        for pattern in
+            ["", "*", "a.*.com", "https://", "https://a/b", "a b", "*.", "1://a", "\u{e4}.com"]
+        {
             assert!(Origins::list([pattern]).is_err(), "{pattern:?}");
         }
     }

@@ -39,11 +39,7 @@ pub struct Rejection {
 impl Rejection {
     /// Refuses with a plain text. A status outside 300 to 599 would not refuse, and becomes 500.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
-        let status = if matches!(status, 300..=599) {
-            status
-        } else {
-            500
-        };
+        let status = if matches!(status, 300..=599) { status } else { 500 };
         Self::by_rule(status, "handler", text.into())
     }
 
@@ -83,8 +79,7 @@ impl Rejection {
             self.content_type =
                 Cow::Owned(value.map_err(|_| HandshakeMisuse::HeaderValue(name.into()))?);
         } else if !is_reserved(name) {
-            self.headers
-                .push((Cow::Owned(name.into()), value.as_ref().to_vec()));
+            self.headers.push((Cow::Owned(name.into()), value.as_ref().to_vec()));
         }
         Ok(self)
     }

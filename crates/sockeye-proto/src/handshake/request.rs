@@ -59,10 +59,7 @@ impl<'a> RequestHead<'a> {
             Some(0) => Version::Http10,
             _ => Version::Http11,
         };
-        let headers = request
-            .headers
-            .iter()
-            .map(|field| (field.name, field.value));
+        let headers = request.headers.iter().map(|field| (field.name, field.value));
         Ok(Self::from_parts(method, target, version, headers))
     }
 
@@ -75,12 +72,7 @@ impl<'a> RequestHead<'a> {
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Self {
         let headers = headers.into_iter().map(|(name, value)| (name, trim(value)));
-        Self {
-            method,
-            target,
-            version,
-            headers: headers.collect(),
-        }
+        Self { method, target, version, headers: headers.collect() }
     }
 
     /// Returns the method, such as `GET`.
@@ -151,9 +143,7 @@ impl<'a> RequestHead<'a> {
     /// a proxy in between that dropped the former; the refusal then says so.
     pub fn wants_upgrade(&self) -> bool {
         self.header("sec-websocket-key").is_some()
-            || self
-                .header_all("upgrade")
-                .any(|value| has_token(value, "websocket"))
+            || self.header_all("upgrade").any(|value| has_token(value, "websocket"))
     }
 }
 
@@ -167,10 +157,7 @@ pub(super) struct TargetParts<'a> {
 /// Splits the target; `None` for the forms of CONNECT and `OPTIONS *`, and for other schemes.
 fn split_target(target: &str) -> Option<TargetParts<'_>> {
     if target.starts_with('/') {
-        return Some(TargetParts {
-            authority: None,
-            path_and_query: target,
-        });
+        return Some(TargetParts { authority: None, path_and_query: target });
     }
     let (scheme, rest) = target.split_once("://")?;
     let known = ["ws", "wss", "http", "https"];
@@ -179,10 +166,7 @@ fn split_target(target: &str) -> Option<TargetParts<'_>> {
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end)?;
-    Some(TargetParts {
-        authority: Some(authority),
-        path_and_query,
-    })
+    Some(TargetParts { authority: Some(authority), path_and_query })
 }
 
 /// Whether the target is one that a WebSocket may have: visible ASCII without a fragment, and a
@@ -194,10 +178,7 @@ pub(super) fn is_valid_target(target: &str) -> bool {
         return false;
     };
     let path = parts.path_and_query.split('?').next().unwrap_or_default();
-    parts
-        .authority
-        .is_none_or(|text| Authority::parse(text).is_some())
-        && decodes_to_utf8(path)
+    parts.authority.is_none_or(|text| Authority::parse(text).is_some()) && decodes_to_utf8(path)
 }
 
 fn decodes_to_utf8(path: &str) -> bool {

@@ -166,16 +166,10 @@ impl ClientHandshake {
         if head.version == 0 {
             return Err(ClientError::InvalidResponse(HeadError::Version));
         }
-        if !head
-            .only("upgrade")
-            .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
-        {
+        if !head.only("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
             return Err(ClientError::Upgrade);
         }
-        if !head
-            .all("connection")
-            .any(|value| has_token(value, "upgrade"))
-        {
+        if !head.all("connection").any(|value| has_token(value, "upgrade")) {
             return Err(ClientError::Connection);
         }
         if head.only("sec-websocket-accept") != Some(self.accept.as_bytes()) {
@@ -287,10 +281,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<Duration> {
         let text = core::str::from_utf8(self.header("retry-after")?).ok()?;
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse()
-            .ok()
-            .filter(|_| digits)
-            .map(Duration::from_secs)
+        text.parse().ok().filter(|_| digits).map(Duration::from_secs)
     }
 }
 
@@ -311,11 +302,7 @@ impl<'a> ResponseHead<'a> {
         };
         let headers = response.headers.iter();
         let headers = headers.map(|field| (field.name, trim(field.value)));
-        Ok(Self {
-            version,
-            status,
-            headers: headers.collect(),
-        })
+        Ok(Self { version, status, headers: headers.collect() })
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -348,9 +335,7 @@ impl<'a> ResponseHead<'a> {
 
     fn to_owned(&self) -> Vec<(String, Vec<u8>)> {
         let headers = self.headers.iter();
-        headers
-            .map(|(name, value)| ((*name).into(), value.to_vec()))
-            .collect()
+        headers.map(|(name, value)| ((*name).into(), value.to_vec())).collect()
     }
 }
 

@@ -69,17 +69,11 @@ pub fn accept(head: &RequestHead<'_>, policy: &Policy) -> Result<Accepted, Rejec
     let mut offered = Vec::new();
     for value in head.header_all("sec-websocket-protocol") {
         parse_subprotocols(value, &mut offered).ok_or_else(|| {
-            bad(
-                "subprotocol",
-                "Sec-WebSocket-Protocol must list distinct tokens.\n",
-            )
+            bad("subprotocol", "Sec-WebSocket-Protocol must list distinct tokens.\n")
         })?;
     }
     let known = policy.subprotocols.iter();
-    let subprotocol = known
-        .into_iter()
-        .find(|name| offered.contains(name))
-        .cloned();
+    let subprotocol = known.into_iter().find(|name| offered.contains(name)).cloned();
     if subprotocol.is_none() && policy.require_subprotocol {
         let text = "Sec-WebSocket-Protocol offers none of the subprotocols spoken here.\n";
         return Err(bad("no_subprotocol", text));

@@ -27,10 +27,7 @@ pub(super) fn ask() -> Ask {
     ];
     Ask {
         line: b"GET /chat HTTP/1.1".to_vec(),
-        headers: headers
-            .iter()
-            .map(|line| line.as_bytes().to_vec())
-            .collect(),
+        headers: headers.iter().map(|line| line.as_bytes().to_vec()).collect(),
     }
 }
 
@@ -145,10 +142,7 @@ pub(super) fn refused(result: Result<Accepted, Rejection>, status: u16) -> Respo
     assert_eq!(response.status, status, "{rejection}");
     assert!(response.header("connection").unwrap().starts_with("close"));
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(
-        response.header("content-type"),
-        Some("text/plain; charset=utf-8")
-    );
+    assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
     let length: usize = response.header("content-length").unwrap().parse().unwrap();
     if rejection.content().is_empty() {
         assert!(response.body.is_empty());

@@ -216,10 +216,7 @@ fn parse_host(text: &str) -> Result<Host, UrlError> {
     }
     if let Some(rest) = text.strip_prefix('[') {
         let address = rest.strip_suffix(']').and_then(|text| text.parse().ok());
-        return address
-            .map(write_ipv6)
-            .map(Host::Address)
-            .ok_or_else(invalid);
+        return address.map(write_ipv6).map(Host::Address).ok_or_else(invalid);
     }
     let name = text.to_ascii_lowercase();
     let mut labels = name.strip_suffix('.').unwrap_or(&name).split('.');
@@ -231,11 +228,7 @@ fn parse_host(text: &str) -> Result<Host, UrlError> {
         return Err(invalid());
     }
     // WHATWG takes a name for an address if its last label is a number.
-    let last = name
-        .trim_end_matches('.')
-        .rsplit('.')
-        .next()
-        .unwrap_or_default();
+    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x");
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit())
         || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -249,13 +242,7 @@ fn parse_host(text: &str) -> Result<Host, UrlError> {
 /// Writes the address as WHATWG does: the longest run of zeros as `::`, and no dotted decimal.
 fn write_ipv6(address: Ipv6Addr) -> String {
     let groups = address.segments();
-    let zeros = |start: usize| {
-        groups
-            .iter()
-            .skip(start)
-            .take_while(|group| **group == 0)
-            .count()
-    };
+    let zeros = |start: usize| groups.iter().skip(start).take_while(|group| **group == 0).count();
     let run = (0..groups.len())
         .map(|start| (start, zeros(start)))
         .filter(|(_, length)| *length > 1)
@@ -319,10 +306,9 @@ impl fmt::Display for UrlError {
             Self::Scheme => f.write_str("URL must start with ws://, wss://, http:// or https://"),
             Self::UserInfo => f.write_str("URL holds a user name: send an Authorization header"),
             Self::MissingHost => f.write_str("URL has no host"),
-            Self::IdnHost(host) => write!(
-                f,
-                "host {host:?} is not ASCII: convert it to punycode (xn--) before"
-            ),
+            Self::IdnHost(host) => {
+                write!(f, "host {host:?} is not ASCII: convert it to punycode (xn--) before")
+            }
             Self::Host(host) => write!(f, "host {host:?} is neither a name nor an address"),
             Self::Port(port) => write!(f, "port {port:?} is not 1 to 65535"),
             Self::Backslash => f.write_str("URL holds a backslash"),

@@ -27,10 +27,7 @@ fn answer(config: &DeflateConfig, offers: &str) -> Option<String> {
 /// Judges a whole handshake that carries these offers, and returns the header of its 101.
 fn upgrade(offers: &str, agent: &str) -> Option<String> {
     use crate::handshake::{Policy, RequestHead, Version};
-    let policy = Policy {
-        deflate: Some(config()),
-        ..Policy::default()
-    };
+    let policy = Policy { deflate: Some(config()), ..Policy::default() };
     let headers = [
         ("Host", "example.com"),
         ("Upgrade", "websocket"),
@@ -43,9 +40,7 @@ fn upgrade(offers: &str, agent: &str) -> Option<String> {
     let headers = headers.map(|(name, value)| (name, value.as_bytes()));
     let head = RequestHead::from_parts("GET", "/", Version::Http11, headers);
     let accepted = crate::handshake::accept(&head, &policy).expect("101");
-    let header = accepted
-        .headers()
-        .find(|(name, _)| *name == "Sec-WebSocket-Extensions");
+    let header = accepted.headers().find(|(name, _)| *name == "Sec-WebSocket-Extensions");
     let header = header.map(|(_, value)| String::from_utf8(value.to_vec()).unwrap());
     assert_eq!(header.is_some(), accepted.deflate().is_some());
     header
@@ -94,10 +89,7 @@ fn the_second_offer_is_chosen_where_the_first_is_unacceptable() {
 #[test]
 fn a_server_window_of_eight_bits_is_agreed_to() {
     let answer = answer(&lax(), "permessage-deflate; server_max_window_bits=8");
-    assert_eq!(
-        answer.as_deref(),
-        Some("permessage-deflate; server_max_window_bits=8")
-    );
+    assert_eq!(answer.as_deref(), Some("permessage-deflate; server_max_window_bits=8"));
 }
 
 // DFL-004
@@ -111,16 +103,12 @@ fn the_clients_window_is_answered_only_where_it_was_offered_and_never_wider() {
         ("; client_max_window_bits=8", Some(8)),
     ] {
         let answer = answer(&config(), &format!("permessage-deflate{offered}")).unwrap();
-        let param = answered.map_or_else(String::new, |bits| {
-            format!("; client_max_window_bits={bits}")
-        });
+        let param =
+            answered.map_or_else(String::new, |bits| format!("; client_max_window_bits={bits}"));
         assert_eq!(answer, format!("{ANSWER}{param}"), "{offered}");
     }
     let lax = |offer: &str| answer(&lax(), offer).unwrap();
-    assert_eq!(
-        lax("permessage-deflate; client_max_window_bits"),
-        "permessage-deflate"
-    );
+    assert_eq!(lax("permessage-deflate; client_max_window_bits"), "permessage-deflate");
 }
 
 #[test]
@@ -151,12 +139,7 @@ fn unknown_extensions_are_left_out_of_the_answer() {
 // HSS-066
 #[test]
 fn names_of_options_are_no_parameters() {
-    for option in [
-        "max_inflate_ratio=5",
-        "inflate_ratio=5",
-        "level=9",
-        "threshold=1",
-    ] {
+    for option in ["max_inflate_ratio=5", "inflate_ratio=5", "level=9", "threshold=1"] {
         assert_eq!(upgrade(&format!("permessage-deflate; {option}"), ""), None);
     }
 }
@@ -171,19 +154,12 @@ fn safari_15_0_to_15_3_gets_no_compression() {
         )
     };
     for version in ["15.0", "15.1", "15.2", "15.3", "15.2.1"] {
-        assert_eq!(
-            upgrade("permessage-deflate", &agent(version)),
-            None,
-            "{version}"
-        );
+        assert_eq!(upgrade("permessage-deflate", &agent(version)), None, "{version}");
     }
     let phone = agent("15.1").replace("Safari", "Mobile/15E148 Safari");
     assert_eq!(upgrade("permessage-deflate", &phone), None);
     for version in ["14.1", "15.4", "15.10", "15.6.1", "16.0", "16.3"] {
-        assert!(
-            upgrade("permessage-deflate", &agent(version)).is_some(),
-            "{version}"
-        );
+        assert!(upgrade("permessage-deflate", &agent(version)).is_some(), "{version}");
     }
     let other = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36";
     assert!(upgrade("permessage-deflate", other).is_some());
@@ -191,10 +167,7 @@ fn safari_15_0_to_15_3_gets_no_compression() {
 
 #[test]
 fn offers_ask_only_for_what_differs_from_the_protocols_default() {
-    assert_eq!(
-        Offer::from(&lax()).to_string(),
-        "permessage-deflate; client_max_window_bits"
-    );
+    assert_eq!(Offer::from(&lax()).to_string(), "permessage-deflate; client_max_window_bits");
     assert_eq!(
         Offer::from(&config()).to_string(),
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
@@ -234,13 +207,7 @@ fn every_answer_is_one_that_the_client_who_offered_takes() {
             // The server may compress in a smaller window than it says; all else is equal.
             assert!(agreement.params.server_max_window_bits <= params.server_max_window_bits);
             let server_max_window_bits = params.server_max_window_bits;
-            assert_eq!(
-                Params {
-                    server_max_window_bits,
-                    ..agreement.params
-                },
-                params
-            );
+            assert_eq!(Params { server_max_window_bits, ..agreement.params }, params);
         }
     }
 }

@@ -47,11 +47,7 @@ fn refusal(result: Result<Established, ClientError>) -> Refusal {
 #[test]
 fn the_request_holds_what_was_asked_for_and_a_server_accepts_it() {
     let request = request().origin("http://example.com").unwrap();
-    let request = request
-        .subprotocols(["a", "b"])
-        .unwrap()
-        .header("Cookie", "c=1")
-        .unwrap();
+    let request = request.subprotocols(["a", "b"]).unwrap().header("Cookie", "c=1").unwrap();
     let text = written(&request);
     assert_eq!(
         text,
@@ -70,10 +66,7 @@ fn a_good_answer_opens_and_leaves_the_frames_behind_it() {
     let established = answer(&request(), &format!("{head}\u{81}")).unwrap();
     assert_eq!(established.head_len, head.len());
     assert_eq!(established.subprotocol, None);
-    assert_eq!(
-        established.headers.last(),
-        Some(&("X".into(), b"1".to_vec()))
-    );
+    assert_eq!(established.headers.last(), Some(&("X".into(), b"1".to_vec())));
 }
 
 // HSC-001
@@ -120,15 +113,9 @@ fn refusals_carry_status_headers_and_at_most_64_kib_of_body() {
     assert_eq!(endless.body.len(), 65_536);
 
     for (lines, length) in [
-        (
-            "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-            BodyLength::Chunked,
-        ),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", BodyLength::Chunked),
         ("Content-Length: +3\r\n", BodyLength::UntilEof),
-        (
-            "Content-Length: 3\r\nContent-Length: 4\r\n",
-            BodyLength::UntilEof,
-        ),
+        ("Content-Length: 3\r\nContent-Length: 4\r\n", BodyLength::UntilEof),
     ] {
         let response = format!("HTTP/1.1 403 No\r\n{lines}\r\n");
         assert_eq!(refusal(answer(&request(), &response)).body_length, length);
@@ -140,10 +127,7 @@ fn redirects_are_refusals() {
     for status in [301, 302, 307, 308] {
         let response = format!("HTTP/1.1 {status} Moved\r\nLocation: ws://b/\r\n\r\n");
         let refusal = refusal(answer(&request(), &response));
-        assert_eq!(
-            (refusal.status, refusal.header("location")),
-            (status, Some(&b"ws://b/"[..]))
-        );
+        assert_eq!((refusal.status, refusal.header("location")), (status, Some(&b"ws://b/"[..])));
     }
 }
 
@@ -151,27 +135,14 @@ fn redirects_are_refusals() {
 #[test]
 fn a_101_that_does_not_upgrade_to_websocket_is_an_error() {
     let upgrade = "Upgrade: websocket\r\n";
-    for changed in [
-        "",
-        "Upgrade: foo\r\n",
-        "Upgrade: foo, websocket\r\n",
-        &upgrade.repeat(2),
-    ] {
+    for changed in ["", "Upgrade: foo\r\n", "Upgrade: foo, websocket\r\n", &upgrade.repeat(2)] {
         let response = switching("").replace(upgrade, changed);
-        assert_eq!(
-            answer(&request(), &response),
-            Err(ClientError::Upgrade),
-            "{changed}"
-        );
+        assert_eq!(answer(&request(), &response), Err(ClientError::Upgrade), "{changed}");
     }
     let connection = "Connection: Upgrade\r\n";
     for changed in ["", "Connection: keep-alive\r\n", "Connection: upgrader\r\n"] {
         let response = switching("").replace(connection, changed);
-        assert_eq!(
-            answer(&request(), &response),
-            Err(ClientError::Connection),
-            "{changed}"
-        );
+        assert_eq!(answer(&request(), &response), Err(ClientError::Connection), "{changed}");
     }
     let lenient = switching("").replace("Upgrade: websocket", "upgrade: WebSocket");
     let lenient = lenient.replace(connection, "connection: keep-alive, upgrade\r\n");
@@ -194,10 +165,7 @@ fn status_lines_other_than_http_1_1_101_are_errors() {
     ] {
         let response = switching("").replace("HTTP/1.1 101 Switching Protocols", line);
         let result = answer(&request(), &response);
-        assert!(
-            matches!(result, Err(ClientError::InvalidResponse(_))),
-            "{line}: {result:?}"
-        );
+        assert!(matches!(result, Err(ClientError::InvalidResponse(_))), "{line}: {result:?}");
     }
     for line in ["HTTP/1.1 101", "HTTP/1.1 101 ", "HTTP/1.1 101 D\u{e4}"] {
         let response = switching("").replace("HTTP/1.1 101 Switching Protocols", line);
@@ -224,15 +192,10 @@ fn eight_informational_responses_are_skipped_and_a_ninth_is_an_error() {
 // HSC-008
 #[test]
 fn a_101_with_a_body_is_an_error() {
-    for lines in [
-        "Content-Length: 1\r\n",
-        "Transfer-Encoding: chunked\r\n",
-        "Content-Length: x\r\n",
-    ] {
-        assert_eq!(
-            answer(&request(), &switching(lines)),
-            Err(ClientError::Body)
-        );
+    for lines in
+        ["Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: x\r\n"]
+    {
+        assert_eq!(answer(&request(), &switching(lines)), Err(ClientError::Body));
     }
     assert!(answer(&request(), &switching("Content-Length: 0\r\n")).is_ok());
 }
@@ -240,10 +203,7 @@ fn a_101_with_a_body_is_an_error() {
 // HSC-010
 #[test]
 fn a_subprotocol_that_was_not_offered_or_not_one_is_an_error() {
-    let offering = request()
-        .subprotocols(["a", "b"])
-        .unwrap()
-        .optional_subprotocol();
+    let offering = request().subprotocols(["a", "b"]).unwrap().optional_subprotocol();
     for lines in [
         "Sec-WebSocket-Protocol: c\r\n",
         "Sec-WebSocket-Protocol: A\r\n",
@@ -252,17 +212,10 @@ fn a_subprotocol_that_was_not_offered_or_not_one_is_an_error() {
         "Sec-WebSocket-Protocol:\r\n",
         "Sec-WebSocket-Protocol: \u{80}\r\n",
     ] {
-        assert_eq!(
-            answer(&offering, &switching(lines)),
-            Err(ClientError::Subprotocol),
-            "{lines}"
-        );
+        assert_eq!(answer(&offering, &switching(lines)), Err(ClientError::Subprotocol), "{lines}");
     }
     let line = switching("Sec-WebSocket-Protocol: b\r\n");
-    assert_eq!(
-        answer(&offering, &line).unwrap().subprotocol.as_deref(),
-        Some("b")
-    );
+    assert_eq!(answer(&offering, &line).unwrap().subprotocol.as_deref(), Some("b"));
     assert_eq!(answer(&request(), &line), Err(ClientError::Subprotocol));
 }
 
@@ -270,10 +223,7 @@ fn a_subprotocol_that_was_not_offered_or_not_one_is_an_error() {
 #[test]
 fn no_subprotocol_where_some_were_offered_is_an_error_unless_they_are_optional() {
     let offering = request().subprotocols(["a"]).unwrap();
-    assert_eq!(
-        answer(&offering, &switching("")),
-        Err(ClientError::NoSubprotocol)
-    );
+    assert_eq!(answer(&offering, &switching("")), Err(ClientError::NoSubprotocol));
     let optional = offering.optional_subprotocol();
     assert_eq!(answer(&optional, &switching("")).unwrap().subprotocol, None);
 }
@@ -285,32 +235,20 @@ fn an_extension_that_was_not_offered_or_comes_twice_is_an_error() {
     let foo = "Sec-WebSocket-Extensions: foo\r\n";
     let error = |name: &str| Err(ClientError::Extension(name.into()));
     assert_eq!(answer(&request(), &switching(foo)), error("foo"));
-    assert_eq!(
-        answer(&request(), &switching(pmd)),
-        error("permessage-deflate")
-    );
+    assert_eq!(answer(&request(), &switching(pmd)), error("permessage-deflate"));
     #[cfg(feature = "deflate")]
     {
         let offering = request().deflate(Offer::default());
         assert_eq!(answer(&offering, &switching(foo)), error("foo"));
         let twice = "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate\r\n";
-        assert_eq!(
-            answer(&offering, &switching(twice)),
-            error("permessage-deflate")
-        );
-        assert_eq!(
-            answer(&offering, &switching(&pmd.repeat(2))),
-            error("permessage-deflate")
-        );
+        assert_eq!(answer(&offering, &switching(twice)), error("permessage-deflate"));
+        assert_eq!(answer(&offering, &switching(&pmd.repeat(2))), error("permessage-deflate"));
         let agreed = answer(&offering, &switching(pmd)).unwrap().deflate;
         assert_eq!(agreed, Some(Params::default()));
         assert_eq!(answer(&offering, &switching("")).unwrap().deflate, None);
     }
     let broken = switching("Sec-WebSocket-Extensions: ;\r\n");
-    assert_eq!(
-        answer(&request(), &broken),
-        Err(ClientError::ExtensionSyntax)
-    );
+    assert_eq!(answer(&request(), &broken), Err(ClientError::ExtensionSyntax));
 }
 
 #[cfg(feature = "deflate")]
@@ -324,24 +262,13 @@ fn agreed(offer: Offer, params: &str) -> Result<Option<Params>, ClientError> {
 #[test]
 fn invalid_windows_in_the_answer_are_errors_and_quoted_ones_are_not() {
     let invalid = Err(ClientError::Deflate(AnswerError::InvalidValue));
-    for value in [
-        "=7",
-        "=16",
-        "=08",
-        "=abc",
-        "=",
-        "",
-        "=\"\"",
-        "=1000000000000000000000",
-        "=-9",
-        "=+9",
-    ] {
+    for value in
+        ["=7", "=16", "=08", "=abc", "=", "", "=\"\"", "=1000000000000000000000", "=-9", "=+9"]
+    {
         let result = agreed(Offer::default(), &format!("server_max_window_bits{value}"));
         assert_eq!(result, invalid, "{value}");
     }
-    let params = agreed(Offer::default(), "server_max_window_bits=\"10\"")
-        .unwrap()
-        .unwrap();
+    let params = agreed(Offer::default(), "server_max_window_bits=\"10\"").unwrap().unwrap();
     assert_eq!(params.server_max_window_bits, 10);
 }
 
@@ -353,14 +280,8 @@ fn parameters_not_offered_unknown_or_doubled_are_errors() {
         ("client_max_window_bits=10", AnswerError::NotOffered),
         ("client_max_window_bits", AnswerError::NotOffered),
         ("max_window_bits=10", AnswerError::UnknownParameter),
-        (
-            "client_no_context_takeover; client_no_context_takeover",
-            AnswerError::DuplicateParameter,
-        ),
-        (
-            "server_max_window_bits=9; server_max_window_bits=9",
-            AnswerError::DuplicateParameter,
-        ),
+        ("client_no_context_takeover; client_no_context_takeover", AnswerError::DuplicateParameter),
+        ("server_max_window_bits=9; server_max_window_bits=9", AnswerError::DuplicateParameter),
         ("server_no_context_takeover=1", AnswerError::InvalidValue),
     ] {
         let result = agreed(Offer::default(), params);
@@ -373,34 +294,22 @@ fn parameters_not_offered_unknown_or_doubled_are_errors() {
 fn answers_beyond_the_offer_are_errors() {
     let offer = Offer::from(&DeflateConfig::default());
     for (params, error) in [
-        (
-            "server_no_context_takeover; server_max_window_bits=13",
-            AnswerError::WindowTooLarge,
-        ),
+        ("server_no_context_takeover; server_max_window_bits=13", AnswerError::WindowTooLarge),
         ("server_no_context_takeover", AnswerError::NotGranted),
         ("server_max_window_bits=12", AnswerError::NotGranted),
     ] {
-        assert_eq!(
-            agreed(offer, params),
-            Err(ClientError::Deflate(error)),
-            "{params}"
-        );
+        assert_eq!(agreed(offer, params), Err(ClientError::Deflate(error)), "{params}");
     }
     let params = "server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10";
     let params = agreed(offer, params).unwrap().unwrap();
-    assert_eq!(
-        (params.server_max_window_bits, params.client_max_window_bits),
-        (9, 10)
-    );
+    assert_eq!((params.server_max_window_bits, params.client_max_window_bits), (9, 10));
     assert!(params.server_no_context_takeover && params.client_no_context_takeover);
 }
 
 #[cfg(feature = "deflate")]
 #[test]
 fn a_server_window_of_eight_bits_is_agreed_to() {
-    let params = agreed(Offer::default(), "server_max_window_bits=8")
-        .unwrap()
-        .unwrap();
+    let params = agreed(Offer::default(), "server_max_window_bits=8").unwrap().unwrap();
     assert_eq!(params.server_max_window_bits, 8);
 }
 
@@ -440,10 +349,7 @@ fn what_is_no_http_response_fails_at_its_first_telling_byte() {
             assert_eq!(handshake.read(&bytes[..end]), Ok(None), "{bytes:?}");
         }
         let result = handshake.read(&bytes[..taken]);
-        assert!(
-            matches!(result, Err(ClientError::InvalidResponse(_))),
-            "{bytes:?}"
-        );
+        assert!(matches!(result, Err(ClientError::InvalidResponse(_))), "{bytes:?}");
     }
 }
 
@@ -453,19 +359,12 @@ fn limits_hold_for_the_head_and_all_before_it() {
         let mut handshake = request().handshake(&Limits::default());
         handshake.read(response.as_bytes()).unwrap_err()
     };
-    let lines = |count| {
-        (0..count)
-            .map(|at| format!("X-{at}: 1\r\n"))
-            .collect::<String>()
-    };
+    let lines = |count| (0..count).map(|at| format!("X-{at}: 1\r\n")).collect::<String>();
     assert!(answer(&request(), &switching(&lines(97))).is_ok());
     let many = ClientError::InvalidResponse(HeadError::TooManyHeaders(100));
     assert_eq!(error(&switching(&lines(98))), many);
     let long = ClientError::InvalidResponse(HeadError::HeadTooLong(16_384));
-    assert_eq!(
-        error(&format!("HTTP/1.1 101 {}", "a".repeat(17 << 10))),
-        long
-    );
+    assert_eq!(error(&format!("HTTP/1.1 101 {}", "a".repeat(17 << 10))), long);
     let interim = format!("HTTP/1.1 100 {}\r\n\r\n", "a".repeat(9_000));
     assert_eq!(error(&interim.repeat(2)), long);
 }
@@ -507,10 +406,7 @@ fn the_handshakes_own_headers_cannot_be_set() {
 
 /// Feeds the response in pieces that end at `cuts`, collecting a refusal's body to the end.
 fn in_pieces(response: &[u8], cuts: &[usize]) -> Result<Option<Established>, ClientError> {
-    let request = request()
-        .subprotocols(["a"])
-        .unwrap()
-        .optional_subprotocol();
+    let request = request().subprotocols(["a"]).unwrap().optional_subprotocol();
     let mut handshake = request.handshake(&Limits::default());
     let mut cuts = cuts.to_vec();
     cuts.push(response.len());

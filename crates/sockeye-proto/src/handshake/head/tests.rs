@@ -73,9 +73,7 @@ fn folded_header_lines_are_400() {
 // HSS-033
 #[test]
 fn header_names_that_are_no_token_are_400() {
-    for line in [
-        "X-A : 1", "X-A\t: 1", ": 1", "X(A: 1", "X\"A: 1", "no colon",
-    ] {
+    for line in ["X-A : 1", "X-A\t: 1", ": 1", "X(A: 1", "X\"A: 1", "no colon"] {
         refused(ask().with(line).judge(), 400);
     }
     refused(ask().with(b"X-\xE4: 1").judge(), 400);
@@ -125,9 +123,7 @@ fn two_thousand_short_headers_are_431() {
 /// A valid request of exactly this many bytes.
 fn request_of(length: usize) -> Vec<u8> {
     let base = ask().with("X: ").bytes().len();
-    let bytes = ask()
-        .with(format!("X: {}", "a".repeat(length - base)))
-        .bytes();
+    let bytes = ask().with(format!("X: {}", "a".repeat(length - base))).bytes();
     assert_eq!(bytes.len(), length);
     bytes
 }
@@ -167,10 +163,7 @@ fn a_header_of_20_megabytes_costs_16_kib_of_work() {
         assert_eq!(result, if end <= 16_384 { Ok(None) } else { failed });
     }
     assert!(reader.steps <= 16_384);
-    assert_eq!(
-        Rejection::from(HeadError::HeadTooLong(16_384)).status(),
-        431
-    );
+    assert_eq!(Rejection::from(HeadError::HeadTooLong(16_384)).status(), 431);
 }
 
 // HSS-040
@@ -194,10 +187,7 @@ fn tls_on_a_plain_port_is_400_and_named() {
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03";
     assert_eq!(drip(hello), (Err(HeadError::Tls), 1));
     let rejection = Rejection::from(HeadError::Tls);
-    assert_eq!(
-        (rejection.status(), rejection.rule()),
-        (400, "tls_on_plain_port")
-    );
+    assert_eq!((rejection.status(), rejection.rule()), (400, "tls_on_plain_port"));
 }
 
 // HSS-080
@@ -328,12 +318,7 @@ proptest! {
 
 #[test]
 fn every_error_says_what_is_wrong_in_one_sentence() {
-    let errors = [
-        HeadError::Tls,
-        HeadError::NotHttp,
-        HeadError::Folded,
-        HeadError::StartLine,
-    ];
+    let errors = [HeadError::Tls, HeadError::NotHttp, HeadError::Folded, HeadError::StartLine];
     for error in errors {
         let text: String = format!("{error}");
         assert!(!text.ends_with('.'));

@@ -65,14 +65,7 @@ fn two_hosts_and_malformed_hosts_are_400() {
     ] {
         refused(ask().set(format!("Host: {host}")).judge(), 400);
     }
-    for host in [
-        "a:65535",
-        "a:",
-        "127.0.0.1:8080",
-        "[::1]:80",
-        "[::1]",
-        "a_b.example",
-    ] {
+    for host in ["a:65535", "a:", "127.0.0.1:8080", "[::1]:80", "[::1]", "a_b.example"] {
         accepted(ask().set(format!("Host: {host}")).judge());
     }
 }
@@ -87,9 +80,7 @@ fn a_request_without_upgrade_is_426() {
 
 #[test]
 fn an_upgrade_to_http_2_alone_is_426() {
-    let request = ask()
-        .set("Upgrade: h2c")
-        .with("HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA");
+    let request = ask().set("Upgrade: h2c").with("HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA");
     refused(request.judge(), 426);
 }
 
@@ -121,12 +112,7 @@ fn a_connection_header_without_upgrade_is_426() {
 #[test]
 fn upgrade_may_stand_anywhere_in_connection() {
     accepted(ask().set("Connection: keep-alive, Upgrade").judge());
-    accepted(
-        ask()
-            .set("Connection: keep-alive")
-            .with("Connection: Upgrade")
-            .judge(),
-    );
+    accepted(ask().set("Connection: keep-alive").with("Connection: Upgrade").judge());
     accepted(ask().set("Connection: upgrade,close").judge());
 }
 
@@ -186,10 +172,7 @@ fn spare_bits_of_the_key_are_accepted_and_count_in_the_answer() {
     let key = "dGhlIHNhbXBsZSBub25jZR==";
     let response = accepted(ask().set(format!("Sec-WebSocket-Key: {key}")).judge());
     // Worked out apart: base64(sha1(key + GUID)).
-    assert_eq!(
-        response.header("sec-websocket-accept"),
-        Some(SPARE_BITS_ACCEPT)
-    );
+    assert_eq!(response.header("sec-websocket-accept"), Some(SPARE_BITS_ACCEPT));
 }
 
 const SPARE_BITS_ACCEPT: &str = "Zgw8jYXtqX5qJr7MJ1Q/MqzeSRI=";
@@ -217,15 +200,7 @@ fn other_versions_are_426() {
 // HSS-021
 #[test]
 fn version_13_written_otherwise_is_426() {
-    for version in [
-        "013",
-        "+13",
-        "13.0",
-        "13, 8",
-        "0x0d",
-        "13000000000000000000",
-        "",
-    ] {
+    for version in ["013", "+13", "13.0", "13, 8", "0x0d", "13000000000000000000", ""] {
         wants_13(&ask().set(format!("Sec-WebSocket-Version: {version}")));
     }
 }
@@ -240,9 +215,7 @@ fn two_versions_are_400() {
 // HSS-023
 #[test]
 fn handshakes_of_the_drafts_are_400() {
-    let hixie_75 = ask()
-        .without("Sec-WebSocket-Key")
-        .without("Sec-WebSocket-Version");
+    let hixie_75 = ask().without("Sec-WebSocket-Key").without("Sec-WebSocket-Version");
     refused(hixie_75.judge(), 400);
     let hixie_76 = hixie_75
         .with("Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5")
@@ -268,45 +241,22 @@ fn a_transfer_encoding_is_400() {
 // HSS-026
 #[test]
 fn ambiguous_bodies_are_400() {
-    let both = ask()
-        .with("Content-Length: 0")
-        .with("Transfer-Encoding: chunked");
+    let both = ask().with("Content-Length: 0").with("Transfer-Encoding: chunked");
     refused(both.judge(), 400);
     for coding in ["xchunked", "chunked, identity", "identity", ""] {
-        refused(
-            ask().with(format!("Transfer-Encoding: {coding}")).judge(),
-            400,
-        );
+        refused(ask().with(format!("Transfer-Encoding: {coding}")).judge(), 400);
     }
-    let twice = ask()
-        .with("Transfer-Encoding: chunked")
-        .with("Transfer-Encoding: identity");
+    let twice = ask().with("Transfer-Encoding: chunked").with("Transfer-Encoding: identity");
     refused(twice.judge(), 400);
 }
 
 // HSS-027
 #[test]
 fn content_lengths_that_parsers_read_differently_are_400() {
-    for length in [
-        "+5",
-        "-1",
-        "0x5",
-        "5, 5",
-        "5,6",
-        "18446744073709551616",
-        "",
-        "0, 0",
-        "+0",
-    ] {
+    for length in ["+5", "-1", "0x5", "5, 5", "5,6", "18446744073709551616", "", "0, 0", "+0"] {
         refused(ask().with(format!("Content-Length: {length}")).judge(), 400);
     }
-    refused(
-        ask()
-            .with("Content-Length: 0")
-            .with("Content-Length: 0")
-            .judge(),
-        400,
-    );
+    refused(ask().with("Content-Length: 0").with("Content-Length: 0").judge(), 400);
 }
 
 // HSS-028
@@ -335,31 +285,18 @@ fn a_full_url_as_target_is_accepted_and_names_the_host() {
         let head = RequestHead::parse(&bytes).unwrap();
         assert_eq!((head.host(), head.path()), (Some(host), path));
         // The origin is compared with the target's authority, not with Host's.
-        refused(
-            request.clone().with("Origin: http://example.com").judge(),
-            403,
-        );
+        refused(request.clone().with("Origin: http://example.com").judge(), 403);
     }
-    let same = ask()
-        .line("GET ws://other.example/ HTTP/1.1")
-        .with("Origin: http://other.example");
+    let same = ask().line("GET ws://other.example/ HTTP/1.1").with("Origin: http://other.example");
     accepted(same.judge());
 }
 
 // HSS-050
 #[test]
 fn targets_that_are_no_path_are_400() {
-    for target in [
-        "*",
-        "example.com:80",
-        "/#a",
-        "",
-        "/a b",
-        "chat",
-        "ws://a@b/",
-        "ftp://a/",
-        "ws:///",
-    ] {
+    for target in
+        ["*", "example.com:80", "/#a", "", "/a b", "chat", "ws://a@b/", "ftp://a/", "ws:///"]
+    {
         refused(ask().line(format!("GET {target} HTTP/1.1")).judge(), 400);
     }
     refused(ask().line(b"GET /\xE4 HTTP/1.1").judge(), 400);
@@ -369,16 +306,7 @@ fn targets_that_are_no_path_are_400() {
 #[test]
 fn paths_that_do_not_decode_are_400() {
     let percents = format!("/{}", "%".repeat(8_191));
-    for target in [
-        "/%",
-        "/%4",
-        "/%zz",
-        "/%+1",
-        "/%C0%AF",
-        "/%FF",
-        "/%ED%A0%80",
-        &percents,
-    ] {
+    for target in ["/%", "/%4", "/%zz", "/%+1", "/%C0%AF", "/%FF", "/%ED%A0%80", &percents] {
         refused(ask().line(format!("GET {target} HTTP/1.1")).judge(), 400);
     }
     accepted(ask().line("GET /%C3%A4%2F?100% HTTP/1.1").judge());
@@ -418,10 +346,7 @@ fn a_handler_cannot_refuse_with_a_status_that_does_not() {
 #[test]
 fn headers_that_would_forge_lines_are_500_and_never_written() {
     for evil in ["\r", "\n", "\0", "\r\nX: 1"] {
-        for (name, value) in [
-            (format!("X{evil}"), "1".into()),
-            ("X".into(), format!("1{evil}2")),
-        ] {
+        for (name, value) in [(format!("X{evil}"), "1".into()), ("X".into(), format!("1{evil}2"))] {
             let mut answer = ask().judge().unwrap();
             let misuse = answer.add_header(&name, &value).unwrap_err();
             let refusal = Rejection::new(401, "").header(&name, &value).unwrap_err();
@@ -451,9 +376,7 @@ fn the_first_common_subprotocol_is_answered_once() {
     let request = ask().with("Sec-WebSocket-Protocol: a, b");
     let response = accepted(request.judge_by(&speaks(&["b", "c"])));
     assert_eq!(response.header("sec-websocket-protocol"), Some("b"));
-    let two_lines = ask()
-        .with("Sec-WebSocket-Protocol: a")
-        .with("Sec-WebSocket-Protocol: b");
+    let two_lines = ask().with("Sec-WebSocket-Protocol: a").with("Sec-WebSocket-Protocol: b");
     let response = accepted(two_lines.judge_by(&speaks(&["b", "a"])));
     assert_eq!(response.header("sec-websocket-protocol"), Some("b"));
 }
@@ -496,27 +419,10 @@ fn a_subprotocol_of_8_bit_bytes_is_400() {
 #[test]
 fn malformed_subprotocol_lists_are_400() {
     let thousand: Vec<_> = (0..1_000).map(|number| format!("p{number}")).collect();
-    for list in [
-        "a b",
-        "",
-        "a,",
-        ",a",
-        "a,,b",
-        "a, a",
-        "a;b",
-        "\"a\"",
-        &thousand.join(","),
-    ] {
-        refused(
-            ask()
-                .with(format!("Sec-WebSocket-Protocol: {list}"))
-                .judge(),
-            400,
-        );
+    for list in ["a b", "", "a,", ",a", "a,,b", "a, a", "a;b", "\"a\"", &thousand.join(",")] {
+        refused(ask().with(format!("Sec-WebSocket-Protocol: {list}")).judge(), 400);
     }
-    let twice = ask()
-        .with("Sec-WebSocket-Protocol: a")
-        .with("Sec-WebSocket-Protocol: a");
+    let twice = ask().with("Sec-WebSocket-Protocol: a").with("Sec-WebSocket-Protocol: a");
     refused(twice.judge(), 400);
 }
 
@@ -524,23 +430,10 @@ fn malformed_subprotocol_lists_are_400() {
 #[test]
 fn malformed_extension_lists_are_400() {
     let unclosed = format!("a; b=\"{}", "\\x".repeat(4_000));
-    for list in [
-        ";;;=",
-        ";",
-        "a;",
-        "a b",
-        "a; =1",
-        "a; b=\"c",
-        "a; b=\"c d\"",
-        "a; b=c d",
-        &unclosed,
-    ] {
-        refused(
-            ask()
-                .with(format!("Sec-WebSocket-Extensions: {list}"))
-                .judge(),
-            400,
-        );
+    for list in
+        [";;;=", ";", "a;", "a b", "a; =1", "a; b=\"c", "a; b=\"c d\"", "a; b=c d", &unclosed]
+    {
+        refused(ask().with(format!("Sec-WebSocket-Extensions: {list}")).judge(), 400);
     }
     refused(ask().with(b"Sec-WebSocket-Extensions: \x80").judge(), 400);
 }
@@ -601,10 +494,7 @@ fn five_hundred_extensions_are_accepted_and_sixteen_considered() {
 #[test]
 fn without_an_origin_programs_connect_unless_one_is_required() {
     accepted(ask().judge());
-    refused(
-        ask().judge_by(&policy(|policy| policy.require_origin = true)),
-        403,
-    );
+    refused(ask().judge_by(&policy(|policy| policy.require_origin = true)), 403);
 }
 
 // HSS-071
@@ -613,13 +503,9 @@ fn a_host_that_is_not_this_servers_name_is_403() {
     let names = ["localhost", "127.0.0.1:8080", "[::1]"];
     let names = names.map(Into::into).to_vec();
     let policy = policy(|policy| policy.allowed_hosts = Some(names));
-    for host in [
-        "evil.example",
-        "localhost.evil.example",
-        "127.0.0.1",
-        "127.0.0.1:81",
-        "localhost.",
-    ] {
+    for host in
+        ["evil.example", "localhost.evil.example", "127.0.0.1", "127.0.0.1:81", "localhost."]
+    {
         refused(ask().set(format!("Host: {host}")).judge_by(&policy), 403);
     }
     for host in ["localhost", "LOCALHOST:99", "127.0.0.1:8080", "[::1]:7"] {
@@ -646,17 +532,11 @@ fn heads_of_another_http_implementation_are_judged_alike() {
 #[test]
 fn a_door_tells_handshakes_from_other_requests() {
     let wants = |request: &super::super::testing::Ask| {
-        RequestHead::parse(&request.bytes())
-            .unwrap()
-            .wants_upgrade()
+        RequestHead::parse(&request.bytes()).unwrap().wants_upgrade()
     };
     assert!(wants(&ask()));
     assert!(wants(&ask().line("POST / HTTP/1.0")));
     assert!(wants(&ask().without("Upgrade").without("Connection")));
-    assert!(!wants(
-        &ask().set("Upgrade: h2c").without("Sec-WebSocket-Key")
-    ));
-    assert!(!wants(
-        &ask().without("Upgrade").without("Sec-WebSocket-Key")
-    ));
+    assert!(!wants(&ask().set("Upgrade: h2c").without("Sec-WebSocket-Key")));
+    assert!(!wants(&ask().without("Upgrade").without("Sec-WebSocket-Key")));
 }

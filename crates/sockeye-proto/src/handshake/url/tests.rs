@@ -27,10 +27,7 @@ fn bad_urls_are_errors() {
         ("ws://a\\b", UrlError::Backslash),
         ("ws://[::1", UrlError::Host("[::1".into())),
         ("ws://[::1]x/", UrlError::Host("[::1]x".into())),
-        (
-            "ws://[fe80::1%25eth0]/",
-            UrlError::Host("[fe80::1%25eth0]".into()),
-        ),
+        ("ws://[fe80::1%25eth0]/", UrlError::Host("[fe80::1%25eth0]".into())),
         ("ws://::1/", UrlError::Host(":".into())),
         ("ws://a..b/", UrlError::Host("a..b".into())),
         ("ws://a%20b/", UrlError::Host("a%20b".into())),
@@ -46,11 +43,7 @@ fn bad_urls_are_errors() {
 #[test]
 fn line_breaks_and_nul_in_a_url_are_errors() {
     for evil in ['\r', '\n', '\0', '\t', '\u{7F}'] {
-        for text in [
-            format!("ws://a/{evil}"),
-            format!("ws://a{evil}/"),
-            format!("{evil}ws://a/"),
-        ] {
+        for text in [format!("ws://a/{evil}"), format!("ws://a{evil}/"), format!("{evil}ws://a/")] {
             assert_eq!(Url::parse(&text), Err(UrlError::Whitespace));
         }
     }
@@ -79,25 +72,10 @@ struct Named {
 
 #[test]
 fn hosts_are_named_as_each_header_needs_them() {
-    let named = |url, host, authority, server_name| Named {
-        url,
-        host,
-        authority,
-        server_name,
-    };
+    let named = |url, host, authority, server_name| Named { url, host, authority, server_name };
     for expected in [
-        named(
-            "wss://Example.COM",
-            "example.com",
-            "example.com",
-            Some("example.com"),
-        ),
-        named(
-            "wss://a.example./",
-            "a.example.",
-            "a.example.",
-            Some("a.example"),
-        ),
+        named("wss://Example.COM", "example.com", "example.com", Some("example.com")),
+        named("wss://a.example./", "a.example.", "a.example.", Some("a.example")),
         named(
             "wss://xn--bcher-kva.example:8443",
             "xn--bcher-kva.example",
@@ -105,31 +83,11 @@ fn hosts_are_named_as_each_header_needs_them() {
             Some("xn--bcher-kva.example"),
         ),
         named("wss://192.0.2.1:443/", "192.0.2.1", "192.0.2.1", None),
-        named(
-            "wss://[2001:DB8:0:0::1]:1/",
-            "2001:db8::1",
-            "[2001:db8::1]:1",
-            None,
-        ),
-        named(
-            "wss://[::ffff:192.0.2.1]",
-            "::ffff:c000:201",
-            "[::ffff:c000:201]",
-            None,
-        ),
+        named("wss://[2001:DB8:0:0::1]:1/", "2001:db8::1", "[2001:db8::1]:1", None),
+        named("wss://[::ffff:192.0.2.1]", "::ffff:c000:201", "[::ffff:c000:201]", None),
         named("wss://[::]", "::", "[::]", None),
-        named(
-            "wss://[1:0:0:2:0:0:3:4]",
-            "1::2:0:0:3:4",
-            "[1::2:0:0:3:4]",
-            None,
-        ),
-        named(
-            "wss://[1:0:2:0:0:3::]",
-            "1:0:2::3:0:0",
-            "[1:0:2::3:0:0]",
-            None,
-        ),
+        named("wss://[1:0:0:2:0:0:3:4]", "1::2:0:0:3:4", "[1::2:0:0:3:4]", None),
+        named("wss://[1:0:2:0:0:3::]", "1:0:2::3:0:0", "[1:0:2::3:0:0]", None),
     ] {
         let url = Url::parse(expected.url).unwrap();
         assert_eq!(url.host(), expected.host);
