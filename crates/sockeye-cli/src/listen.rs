@@ -1,0 +1,137 @@
+//! What every serving command has in common: where it listens, its limits, HTTP beside WebSocket, and
+//! stopping when told to.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::{future, io};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
+use clap::builder::NonEmptyStringValueParser;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sockeye::tls::ServerTls;
+use sockeye::{Config, DeflateConfig, Drain, HttpConnection, Result, Server, Upgrades};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Flags of every serving command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListenArgs {
+    /// Address to listen on, as HOST:PORT; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SOCKEYE_LISTEN")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) listen: String,
+
+    /// Certificate chain for wss://, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "SOCKEYE_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "SOCKEYE_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Longest message taken, in bytes; a longer one closes its connection with 1009.
+    #[arg(long, value_name = "BYTES", env = "SOCKEYE_MAX_MESSAGE")]
+    pub(crate) max_message: Option<usize>,
+
+    /// Compress with permessage-deflate where the client offers it.
+    #[arg(long, env = "SOCKEYE_DEFLATE")]
+    pub(crate) deflate: bool,
+}
+
+impl ListenArgs {
+    /// Returns a server that is set up as the flags say, and otherwise as `config` does.
+    pub(crate) fn server(&self, mut config: Config) -> Result<Server> {
+        if let Some(longest) = self.max_message {
+            config.limits.message = longest;
+            config.limits.queue = config.limits.queue.max(longest);
+        }
+        if self.deflate {
+            config.deflate = Some(DeflateConfig::default());
+        }
+        let server = Server::bind(self.listen.as_str()).config(config);
+        Ok(match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                server.tls(ServerTls::from_pem_files(certificate, key)?)
+            }
+            _ => server,
+        })
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, `router` for all that is no WebSocket; says where once it accepts.
+pub(crate) async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
+    let http = move |connection| serve_http(connection, router.clone());
+    let listening = server.http(http).listen().await?;
+    let stop = stop_signal()?;
+    let mut out = io::stdout().lock();
+    // Nobody may be reading; serving does not depend on it.
+    let _ = writeln!(out, "listening on {}://{}", args.scheme(), listening.local_addr()?);
+    let _ = out.flush();
+    drop(out);
+    listening.serve_until(stop, Drain::default()).await
+}
+
+/// Serves HTTP/1.1 on a connection, upgrades included, until it ends or the server stops.
+async fn serve_http(connection: HttpConnection, router: Router) {
+    let HttpConnection { io, upgrades, .. } = connection;
+    let answering = upgrades.clone();
+    let service = service_fn(move |request| {
+        let (router, upgrades) = (router.clone(), answering.clone());
+        async move { answer(request, router, upgrades).await }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).max_headers(100);
+    let serving = http.serve_connection(TokioIo::new(io), service).with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        // An error here is the client's: it left, or sent what is no HTTP.
+        _ = &mut serving => {}
+        () = upgrades.stopping() => {
+            serving.as_mut().graceful_shutdown();
+            let _ = serving.await;
+        }
+    }
+}
+
+/// Answers one request: an upgrade by the server's routes, anything else by the router.
+async fn answer(
+    mut request: Request<hyper::body::Incoming>,
+    router: Router,
+    upgrades: Upgrades,
+) -> Result<Response, std::convert::Infallible> {
+    if request.headers().contains_key("upgrade") {
+        return Ok(upgrades.upgrade(&mut request).await.map(Body::from));
+    }
+    let mut router = router;
+    let served = tower_service::Service::call(&mut router, request.map(Body::new)).await;
+    Ok(served.into_response())
+}
+
+/// Answers a request for a WebSocket's path that does not ask for one.
+pub(crate) async fn upgrade_required() -> impl IntoResponse {
+    let headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13")];
+    (axum::http::StatusCode::UPGRADE_REQUIRED, headers, "This is a WebSocket: connect to it with ws://.\n")
+}
+
+/// Returns a future that is ready when the process is asked to stop.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        future::poll_fn(|cx| {
+            if terminate.poll_recv(cx).is_ready() || interrupt.poll_recv(cx).is_ready() {
+                return std::task::Poll::Ready(());
+            }
+            std::task::Poll::Pending
+        })
+        .await;
+    })
+}
