@@ -117,8 +117,13 @@ async fn answer(
 
 /// Answers a request for a WebSocket's path that does not ask for one.
 pub(crate) async fn upgrade_required() -> impl IntoResponse {
-    let headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13")];
-    (axum::http::StatusCode::UPGRADE_REQUIRED, headers, "This is a WebSocket: connect to it with ws://.\n")
+    let headers =
+        [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13")];
+    (
+        axum::http::StatusCode::UPGRADE_REQUIRED,
+        headers,
+        "This is a WebSocket: connect to it with ws://.\n",
+    )
 }
 
 /// Returns a future that is ready when the process is asked to stop.

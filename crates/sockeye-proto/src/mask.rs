@@ -22,11 +22,8 @@ pub fn apply(data: &mut [u8], key: Key) {
 ///
 /// One pass over the bytes instead of two: most text is ASCII, and then it needs no validation.
 pub fn apply_is_ascii(data: &mut [u8], key: Key) -> bool {
-    if data.len() < SIMD_FROM {
-        xor_words(data, key);
-        return data.is_ascii();
-    }
-    xor_in_place(data, key) < 0x80
+    let seen = if data.len() < SIMD_FROM { xor_words(data, key) } else { xor_in_place(data, key) };
+    seen & HIGH_BITS == 0
 }
 
 /// Appends `data` to `out`, masked or unmasked.
@@ -45,7 +42,7 @@ pub fn turn(key: Key, count: usize) -> Key {
     key
 }
 
-fn xor_in_place(data: &mut [u8], key: Key) -> u8 {
+fn xor_in_place(data: &mut [u8], key: Key) -> u64 {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, as just asked.
@@ -56,45 +53,54 @@ fn xor_in_place(data: &mut [u8], key: Key) -> u8 {
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[target_feature(enable = "avx2")]
-fn xor_avx2(data: &mut [u8], key: Key) -> u8 {
+fn xor_avx2(data: &mut [u8], key: Key) -> u64 {
     xor_chunks(data, key)
 }
 
 /// XORs chunk by chunk, in a form that the compiler turns into vector instructions, and returns
-/// all resulting bytes ORed together.
+/// all resulting words ORed together.
 #[inline(always)]
-fn xor_chunks(data: &mut [u8], key: Key) -> u8 {
-    let mut pattern = [0; CHUNK];
-    for (byte, key) in pattern.iter_mut().zip(key.iter().cycle()) {
-        *byte = *key;
-    }
-    let mut seen = [0; CHUNK];
+fn xor_chunks(data: &mut [u8], key: Key) -> u64 {
+    let word = word(key);
+    let mut seen = [0; CHUNK / 8];
     let (chunks, tail) = data.as_chunks_mut::<CHUNK>();
     for chunk in chunks {
-        for ((byte, key), seen) in chunk.iter_mut().zip(pattern).zip(&mut seen) {
-            *byte ^= key;
-            *seen |= *byte;
+        let (words, _) = chunk.as_chunks_mut::<8>();
+        for (bytes, seen) in words.iter_mut().zip(&mut seen) {
+            let plain = u64::from_ne_bytes(*bytes) ^ word;
+            *seen |= plain;
+            *bytes = plain.to_ne_bytes();
         }
     }
-    let mut any = seen.iter().fold(0, |any, byte| any | byte);
-    for (byte, key) in tail.iter_mut().zip(pattern) {
-        *byte ^= key;
-        any |= *byte;
-    }
-    any
+    seen.iter().fold(xor_words(tail, key), |any, seen| any | seen)
 }
 
 /// XORs eight bytes at a time: below `SIMD_FROM` bytes, setting up vectors costs more than it saves.
-fn xor_words(data: &mut [u8], key: Key) {
-    let word = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
+/// Returns all resulting words ORed together.
+#[inline]
+fn xor_words(data: &mut [u8], key: Key) -> u64 {
+    let word = word(key);
+    let mut seen = 0;
     let (words, tail) = data.as_chunks_mut::<8>();
     for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+        let plain = u64::from_ne_bytes(*bytes) ^ word;
+        seen |= plain;
+        *bytes = plain.to_ne_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(key.iter().cycle()) {
+    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
         *byte ^= key;
+        seen |= u64::from(*byte);
     }
+    seen
 }
+
+/// Repeats the key to fill a word.
+fn word([a, b, c, d]: Key) -> u64 {
+    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+}
+
+/// The bit that no ASCII byte has set, in each byte of a word.
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Bytes from which vectors pay.
 const SIMD_FROM: usize = 64;

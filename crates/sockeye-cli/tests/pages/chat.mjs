@@ -1,0 +1,62 @@
+// Two chat pages, a Unicode name, a server that stops and returns.
+
+import assert from "node:assert/strict";
+
+import { startServer, stopServer, withBrowser } from "./support.mjs";
+
+const NAMES = ["Алёна 🐟", "海風"];
+
+async function join(browser, url, name) {
+  const page = await browser.newPage();
+  page.on("pageerror", (error) => assert.fail(`the page threw: ${error}`));
+  await page.goto(`${url}/chat#harbour`);
+  await page.fill("#name", name);
+  await page.press("#name", "Enter");
+  await page.waitForSelector('#status[data-state="open"]');
+  await page.waitForSelector(`#who > li[data-name="${name}"]`);
+  return page;
+}
+
+async function say(page, text) {
+  await page.fill("#message", text);
+  await page.press("#message", "Enter");
+}
+
+function hears(page, from, text) {
+  return page.waitForSelector(`#messages > li[data-from="${from}"][data-text="${text}"]`);
+}
+
+await withBrowser(async (browser) => {
+  let server = await startServer();
+  const [first, second] = NAMES;
+  const here = await join(browser, server.url, first);
+  const there = await join(browser, server.url, second);
+
+  // Each sees the other, by the very name.
+  await here.waitForSelector(`#who > li[data-name="${second}"]`);
+  await there.waitForSelector(`#who > li[data-name="${first}"]`);
+
+  // Both ways.
+  await say(here, "Is the tide in?");
+  await hears(there, first, "Is the tide in?");
+  await say(there, "Since noon ⚓");
+  await hears(here, second, "Since noon ⚓");
+  await here.waitForSelector('#messages > li[data-text="Is the tide in?"][data-state="delivered"]');
+  if (process.env.SCREENSHOT) await here.screenshot({ path: process.env.SCREENSHOT });
+
+  // The server stops: the pages say so, with the code it gave.
+  assert.equal(await stopServer(server), 0);
+  for (const page of [here, there]) {
+    await page.waitForSelector('#status[data-code="1001"]:not([data-state="open"])');
+    assert.match(await page.textContent("#status"), /closed.*1001/is);
+  }
+
+  // It returns on the same address: the pages come back by themselves.
+  server = await startServer(server.address);
+  for (const page of [here, there]) await page.waitForSelector('#status[data-state="open"]');
+  await say(here, "Still there?");
+  await hears(there, first, "Still there?");
+
+  await browser.pages().reduce((closing, page) => closing.then(() => page.close()), Promise.resolve());
+  assert.equal(await stopServer(server), 0);
+});
