@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::{Connection, Phase, Side};
 use crate::close::CloseCode;
+use crate::config::Timeouts;
 use crate::error::{Error, Timeout};
 use crate::frame::Opcode;
 use crate::role::Role;
@@ -37,7 +38,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(now: Time) -> Self {
+    pub(super) fn new(timeouts: &Timeouts, now: Time) -> Self {
         Self {
             heard: now,
             last_message: now,
@@ -45,7 +46,7 @@ impl Clock {
             message_by: NEVER,
             written_by: NEVER,
             closed_by: NEVER,
-            expires: NEVER,
+            expires: timeouts.lifetime.map_or(NEVER, |lifetime| now + lifetime),
             rtt: None,
         }
     }
@@ -135,8 +136,8 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Closes the connection with 1001 at `time`, whatever happens on it. Hosts that set one for
-    /// many connections spread it, so that not all return at once.
+    /// Closes the connection with 1001 at `time`, whatever happens on it, instead of at the end of
+    /// [`Timeouts::lifetime`]. Hosts of many connections spread it, so that not all return at once.
     pub fn expire_at(&mut self, time: Time) {
         self.clock.expires = time;
     }
