@@ -355,6 +355,9 @@ impl<R: Role> Events<'_, R> {
         if self.connection.inbound.must_hand_over(open) {
             return Ok(self.hand_over_gathered(open));
         }
+        if !self.connection.inbound.hands_out_pieces(open) {
+            open.check(&self.connection.config.limits)?;
+        }
         let range = self.arrived(&frame);
         let complete = range.len() as u64 == frame.remaining;
         #[cfg(feature = "deflate")]
@@ -518,7 +521,8 @@ impl<R: Role> Events<'_, R> {
 }
 
 impl<R: Role> Connection<R> {
-    /// Checks that a data frame may come now and counts it.
+    /// Checks that a data frame may come now and counts it. Whether the message is still within the
+    /// limits is asked where it is read, since the way of delivery may change in between.
     fn begin_data(
         &mut self,
         opcode: Opcode,
@@ -539,9 +543,6 @@ impl<R: Role> Connection<R> {
                 OpenMessage::new(opcode, compressed, len)
             }
         };
-        if self.phase == Phase::Open && !self.inbound.hands_out_pieces(open) {
-            open.check(&self.config.limits)?;
-        }
         self.inbound.open = Some(open);
         Ok(())
     }
