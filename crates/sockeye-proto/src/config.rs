@@ -79,7 +79,8 @@ pub struct Limits {
     /// sends 65,537.
     pub fragments: u32,
     /// The most pongs waiting for a peer that does not read; default 64. Beyond it only the newest
-    /// ping is answered once the peer reads again, as RFC 6455 section 5.5.3 allows.
+    /// ping is answered once the peer reads again, as RFC 6455 section 5.5.3 allows. Zero counts as
+    /// one, since a ping must be answered.
     pub pending_pongs: u16,
     /// The most control frames (ping and pong) a second, on average; default 100, `0` for no bound.
     /// A burst of twice as many passes.
