@@ -69,8 +69,9 @@ impl Clock {
         self.message_by = NEVER;
     }
 
+    /// Bounds how long closing may take. What happens during it never puts the end off.
     pub(super) fn close_until(&mut self, by: Time) {
-        self.closed_by = by;
+        self.closed_by = self.closed_by.min(by);
     }
 
     /// Takes note of output that waits: `by` is when some of it must have left.
