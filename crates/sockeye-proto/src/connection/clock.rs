@@ -125,11 +125,11 @@ impl<R: Role> Connection<R> {
     pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.phase {
             Phase::Open => self.open_timeout(now, out),
-            Phase::Closing if now >= self.clock.closed_by => {
+            Phase::Closing if is_due(self.clock.closed_by, now) => {
                 self.end_abnormally(Side::Transport);
                 Err(Timeout::Close.into())
             }
-            Phase::Closed | Phase::Failed if now >= self.clock.closed_by => {
+            Phase::Closed | Phase::Failed if is_due(self.clock.closed_by, now) => {
                 self.phase = Phase::Ended;
                 Ok(())
             }
@@ -149,9 +149,9 @@ impl<R: Role> Connection<R> {
     }
 
     fn open_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
-        let late = if now >= self.clock.message_by {
+        let late = if is_due(self.clock.message_by, now) {
             Some(Timeout::Message)
-        } else if now >= self.clock.written_by {
+        } else if is_due(self.clock.written_by, now) {
             Some(Timeout::WriteStall)
         } else {
             None
@@ -161,13 +161,13 @@ impl<R: Role> Connection<R> {
             self.fail(&error, now, out);
             return Err(error);
         }
-        if now >= self.clock.expires {
+        if is_due(self.clock.expires, now) {
             return self.close(Some(CloseCode::AWAY), "lifetime", now, out);
         }
-        if self.idle_due().is_some_and(|due| now >= due) {
+        if self.idle_due().is_some_and(|due| is_due(due, now)) {
             return self.close(Some(CloseCode::AWAY), "idle", now, out);
         }
-        if self.keepalive_due().is_some_and(|due| now >= due) {
+        if self.keepalive_due().is_some_and(|due| is_due(due, now)) {
             return self.keep_alive(now, out);
         }
         Ok(())
@@ -202,6 +202,11 @@ impl<R: Role> Connection<R> {
     fn idle_due(&self) -> Option<Time> {
         Some(self.clock.last_message + self.config.timeouts.idle?)
     }
+}
+
+/// Whether `deadline` has come; the moment that never comes does not, even at the end of time.
+fn is_due(deadline: Time, now: Time) -> bool {
+    deadline != NEVER && now >= deadline
 }
 
 /// Makes the payload of a keep-alive ping: the moment it was sent, to know its pong by.
