@@ -135,7 +135,8 @@ pub struct Timeouts {
     pub linger: Duration,
     /// How long bytes may wait to be sent without any of them leaving; default 30 s.
     pub write_stall: Duration,
-    /// Without a data message from the peer for this long, the connection closes with 1001;
+    /// Without a data message from the peer for this long, or a piece of one where pieces are asked
+    /// for, the connection closes with 1001;
     /// default `None`.
     pub idle: Option<Duration>,
     /// A connection this old closes with 1001; default `None`.

@@ -22,7 +22,7 @@ const NEVER: Time = Time::from_micros(u64::MAX);
 pub(super) struct Clock {
     /// When the last byte of the peer arrived.
     heard: Time,
-    /// When the last data message arrived whole, or the connection opened.
+    /// When the last data message or piece of one was handed out, or the connection opened.
     last_message: Time,
     /// When the keep-alive ping went out that is not answered yet.
     pinged: Time,
@@ -64,9 +64,11 @@ impl Clock {
         self.last_message = now;
     }
 
-    /// Lifts the bound on the message's time: it is read in pieces and pins nothing.
-    pub(super) fn begin_pieces(&mut self) {
+    /// Takes note of a piece. It lifts the bound on the message's time, since a message that is read
+    /// in pieces pins nothing, and counts as a message does for the idle time.
+    pub(super) fn hear_piece(&mut self, now: Time) {
         self.message_by = NEVER;
+        self.last_message = now;
     }
 
     /// Bounds how long closing may take. What happens during it never puts the end off.

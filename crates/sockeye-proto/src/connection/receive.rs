@@ -412,7 +412,7 @@ impl<R: Role> Events<'_, R> {
         is_last: bool,
     ) -> Result<Step, Error> {
         self.unmask(&range, frame.mask);
-        self.connection.begin_pieces(open);
+        self.connection.begin_pieces(open, self.now);
         let inbound = &mut self.connection.inbound;
         if open.kind == Kind::Text {
             let bytes = self.input.get(range.clone()).unwrap_or_default();
@@ -434,7 +434,7 @@ impl<R: Role> Events<'_, R> {
 
     /// Hands out, as a first piece, what was gathered before pieces were asked for.
     fn hand_over_gathered(&mut self, open: OpenMessage) -> Step {
-        self.connection.begin_pieces(open);
+        self.connection.begin_pieces(open, self.now);
         self.connection.inbound.handed_out = true;
         Step::Found(Found::Piece(open.kind, Source::Gathered, Position::More))
     }
@@ -548,9 +548,9 @@ impl<R: Role> Connection<R> {
     }
 
     /// Marks the message as one that goes out in pieces; it may take any time.
-    fn begin_pieces(&mut self, open: OpenMessage) {
+    fn begin_pieces(&mut self, open: OpenMessage, now: Time) {
         self.inbound.open = Some(OpenMessage { in_pieces: true, ..open });
-        self.clock.begin_pieces();
+        self.clock.hear_piece(now);
     }
 
     #[cfg(feature = "deflate")]
