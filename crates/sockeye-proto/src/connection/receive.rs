@@ -375,8 +375,9 @@ impl<R: Role> Events<'_, R> {
             return Ok(Step::Found(self.whole_in_place(frame, open, range)));
         }
         let arrived = self.input.get(range.clone()).unwrap_or_default();
+        let longest = self.connection.config.limits.message;
         let message = &mut self.connection.inbound.message;
-        message.append(arrived, frame.mask).map_err(no_memory)?;
+        message.append(arrived, frame.mask, longest).map_err(no_memory)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }
