@@ -564,9 +564,10 @@ impl<R: Role> Connection<R> {
         let message = &mut self.inbound.message;
         let inflated = message
             .append_with(|out| inflater.inflate(compressed, out, room))
-            .map_err(|_| PeerError::CorruptDeflate)?;
-        self.check_inflated(open, inflated.status == InflateStatus::OutputFull)?;
-        Ok(inflated)
+            .map_err(|_| PeerError::CorruptDeflate);
+        let is_full = matches!(&inflated, Ok(done) if done.status == InflateStatus::OutputFull);
+        self.check_inflated(open, is_full)?;
+        Ok(inflated?)
     }
 
     #[cfg(feature = "deflate")]
@@ -579,9 +580,9 @@ impl<R: Role> Connection<R> {
         let message = &mut self.inbound.message;
         let finished = message
             .append_with(|out| inflater.finish_message(out, room))
-            .map_err(|_| PeerError::CorruptDeflate)?;
-        self.check_inflated(open, finished == Finished::OutputFull)?;
-        Ok(finished)
+            .map_err(|_| PeerError::CorruptDeflate);
+        self.check_inflated(open, finished == Ok(Finished::OutputFull))?;
+        Ok(finished?)
     }
 
     /// Returns how many more bytes the message may inflate to now.
@@ -590,30 +591,22 @@ impl<R: Role> Connection<R> {
         let bound = if self.inbound.hands_out_pieces(open) {
             INFLATED_PIECE
         } else {
-            self.config.limits.message
+            self.config.limits.message.min(open.longest_by_ratio(&self.config.limits))
         };
         bound.saturating_sub(self.inbound.message.len())
     }
 
-    /// Checks what was inflated last: its UTF-8, and the limits of a message that is kept whole.
+    /// Checks what was inflated last: its UTF-8, and whether the message has more to it than a
+    /// message that is kept whole may have. In this order, and for what came before corrupt bytes
+    /// too, so that the verdict is the same however reads cut the stream.
     #[cfg(feature = "deflate")]
     fn check_inflated(&mut self, open: OpenMessage, is_full: bool) -> Result<(), Error> {
         let inbound = &mut self.inbound;
         if open.kind == Kind::Text {
             inbound.message.check().map_err(not_utf8)?;
         }
-        if inbound.hands_out_pieces(open) {
-            return Ok(());
-        }
-        let len = inbound.message.len() as u64;
-        if is_full {
-            let max = self.config.limits.message as u64;
-            return Err(LimitError { limit: Limit::Message, max, seen: len + 1 }.into());
-        }
-        let max = u64::from(self.config.limits.inflate_ratio);
-        let ratio = len / open.announced.max(1);
-        if ratio > max {
-            return Err(LimitError { limit: Limit::InflateRatio, max, seen: ratio }.into());
+        if is_full && !inbound.hands_out_pieces(open) {
+            return Err(open.inflated_too_far(&self.config.limits).into());
         }
         Ok(())
     }
@@ -647,6 +640,24 @@ impl OpenMessage {
             return Err(LimitError { limit: Limit::Message, max, seen: self.announced });
         }
         Ok(())
+    }
+
+    /// Returns the bytes that what was announced may inflate to.
+    #[cfg(feature = "deflate")]
+    fn longest_by_ratio(&self, limits: &Limits) -> usize {
+        let longest = self.announced.saturating_mul(u64::from(limits.inflate_ratio));
+        usize::try_from(longest).unwrap_or(usize::MAX)
+    }
+
+    /// Makes the error for a message that inflates to more than one of the limits allows.
+    #[cfg(feature = "deflate")]
+    fn inflated_too_far(&self, limits: &Limits) -> LimitError {
+        let (limit, max) = if self.longest_by_ratio(limits) < limits.message {
+            (Limit::InflateRatio, u64::from(limits.inflate_ratio))
+        } else {
+            (Limit::Message, limits.message as u64)
+        };
+        LimitError { limit, max, seen: max.saturating_add(1) }
     }
 }
 
