@@ -200,6 +200,7 @@ fn fill(
     let pause = loop {
         let step = input.len().saturating_mul(4).clamp(LEAST_STEP, STEP);
         let space = room.min(made + step);
+        make_room(out, start + space, start.saturating_add(room));
         out.resize(start + space, 0);
         let pause = state.decode(input, &mut out[start..], &mut made);
         if pause != Ok(Pause::Output) || space == room {
@@ -209,6 +210,14 @@ fn fill(
     out.truncate(start + made);
     state.remember(&out[start..]);
     pause
+}
+
+/// Makes room for `len` bytes in all: twice the room each time, but no more than `longest`.
+fn make_room(out: &mut Vec<u8>, len: usize, longest: usize) {
+    if len > out.capacity() {
+        let doubled = out.capacity().saturating_mul(2).min(longest);
+        out.reserve_exact(len.max(doubled) - out.len());
+    }
 }
 
 /// The least and the most output space made ready at once.
