@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use sockeye_proto::deflate::{DeflateConfig, Params};
 use sockeye_proto::{
     AnyRole, Client, CloseInfo, Config, Connection, Delivery, Error, Event, Kind, Limit,
     LimitError, Message, MessageRef, Misuse, Next, PeerError, Position, Role as _, Side, Time,
@@ -485,5 +486,74 @@ pub(crate) fn assert_fails(
 pub(crate) fn both_fail(frames: &[Frame], error: PeerError, code: u16) {
     for end in ENDS {
         assert_fails(end, |_| (), &stream(end, frames), error, code);
+    }
+}
+
+/// The peer's compressor, from another hand than ours.
+pub(crate) struct Zip(flate2::Compress);
+
+impl Default for Zip {
+    fn default() -> Self {
+        Self(flate2::Compress::new(flate2::Compression::best(), false))
+    }
+}
+
+impl Zip {
+    /// Compresses a message, referring to those before it, without the tail that is not sent.
+    pub(crate) fn message(&mut self, payload: impl AsRef<[u8]>) -> Vec<u8> {
+        let payload = payload.as_ref();
+        let mut out = Vec::with_capacity(payload.len() * 2 + 1_000);
+        self.0.compress_vec(payload, &mut out, flate2::FlushCompress::Sync).unwrap();
+        assert!(out.ends_with(&[0, 0, 0xff, 0xff]));
+        out.truncate(out.len() - 4);
+        out
+    }
+}
+
+/// Compresses a message that refers to no other.
+pub(crate) fn zip(payload: impl AsRef<[u8]>) -> Vec<u8> {
+    Zip::default().message(payload)
+}
+
+/// The peer's decompressor, from another hand than ours.
+pub(crate) struct Unzip(flate2::Decompress);
+
+impl Default for Unzip {
+    fn default() -> Self {
+        Self(flate2::Decompress::new(false))
+    }
+}
+
+impl Unzip {
+    pub(crate) fn message(&mut self, payload: &[u8]) -> Vec<u8> {
+        let whole = [payload, &[0, 0, 0xff, 0xff]].concat();
+        let mut out = Vec::with_capacity(4 << 20);
+        let before = self.0.total_in();
+        self.0.decompress_vec(&whole, &mut out, flate2::FlushDecompress::Sync).unwrap();
+        assert_eq!(self.0.total_in() - before, whole.len() as u64, "all of it is read");
+        out
+    }
+}
+
+/// A first frame of a compressed message, which is its last too unless told otherwise.
+pub(crate) fn zipped(opcode: u8, compressed: impl AsRef<[u8]>) -> Frame {
+    frame(opcode, compressed).reserved(4)
+}
+
+/// Makes a connection that agreed on compression.
+pub(crate) fn rig_deflate(end: End, params: Params, set: impl FnOnce(&mut Config)) -> Rig {
+    let mut config = defaults(end);
+    config.deflate = Some(DeflateConfig::default());
+    set(&mut config);
+    let conn = Connection::new(role(end), Arc::new(config), Time::from_micros(0));
+    Rig::new(end, conn.with_deflate(params))
+}
+
+/// What both ends forget after each message.
+pub(crate) fn no_context() -> Params {
+    Params {
+        server_no_context_takeover: true,
+        client_no_context_takeover: true,
+        ..Params::default()
     }
 }
