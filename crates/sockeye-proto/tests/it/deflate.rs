@@ -157,9 +157,7 @@ fn a_bomb_in_many_tiny_fragments_is_1009_at_the_sum() {
 fn a_message_may_inflate_so_many_times_and_not_a_byte_more() {
     let zip = zip(vec![b'a'; 10_000]);
     let times = 10_000 / zip.len() as u32;
-    let ratio = move |ratio| {
-        move |config: &mut Config| config.limits.inflate_ratio = ratio
-    };
+    let ratio = move |ratio| move |config: &mut Config| config.limits.inflate_ratio = ratio;
     let error = over(Limit::InflateRatio, u64::from(times));
     assert_zip_fails(ratio(times), &[zipped(TEXT, &zip)], error, 1009);
     for end in ENDS {
@@ -177,13 +175,13 @@ fn what_does_not_inflate_is_1007() {
     let good = zip("some text that is compressed, some text that is compressed");
     let truncated = &good[..good.len() - 4];
     for corrupt in [
-        &b"\x07"[..],                     // block type 3
-        b"\xff\xff\xff",                  // block type 3, more of it
-        b"\x00\x05\x00\xfb\xff\x61",      // a stored block of 5 bytes with 1
-        b"\x00\x05\x00\x00\x00hello",     // a stored length whose complement does not match
-        b"\x63\x60\x04\x82\xff\xff\xff",  // garbage symbols
-        b"\x4b\x04\x42\x00",              // a distance beyond the start
-        b"\x05\xe0\x81\x08\x00\x00\x00",  // a dynamic block without codes
+        &b"\x07"[..],                    // block type 3
+        b"\xff\xff\xff",                 // block type 3, more of it
+        b"\x00\x05\x00\xfb\xff\x61",     // a stored block of 5 bytes with 1
+        b"\x00\x05\x00\x00\x00hello",    // a stored length whose complement does not match
+        b"\x63\x60\x04\x82\xff\xff\xff", // garbage symbols
+        b"\x4b\x04\x42\x00",             // a distance beyond the start
+        b"\x05\xe0\x81\x08\x00\x00\x00", // a dynamic block without codes
         truncated,
     ] {
         assert_zip_fails(|_| (), &[zipped(BINARY, corrupt)], CORRUPT, 1007);
@@ -204,11 +202,11 @@ fn stored(payload: &[u8], last: u8) -> Vec<u8> {
 #[test]
 fn every_shape_of_blocks_that_rfc_7692_allows_is_decoded() {
     for (payload, expected) in [
-        (vec![0x00], ""),                                       // an empty message
-        (b"\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec(), "Hello"),    // section 7.2.3.1
+        (vec![0x00], ""),                                        // an empty message
+        (b"\xf2\x48\xcd\xc9\xc9\x07\x00".to_vec(), "Hello"),     // section 7.2.3.1
         (b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00".to_vec(), "Hello"), // 7.2.3.4, a final block
         (b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00".to_vec(), "Hello"), // 7.2.3.5
-        (b"\x00\x05\x00\xfa\xffHello\x00".to_vec(), "Hello"),   // 7.2.3.3, stored
+        (b"\x00\x05\x00\xfa\xffHello\x00".to_vec(), "Hello"),    // 7.2.3.3, stored
         ([stored(b"Hel", 0), stored(b"lo", 0), vec![0]].concat(), "Hello"),
         ([stored(b"Hello", 1), vec![0]].concat(), "Hello"),
     ] {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use sockeye_proto::{
-    AnyRole, Client, Config, Connection, Delivery, LengthForm, Limit, LimitError, Misuse, Next, PeerError,
-    SendOptions, Side, Time, Timeout,
+    AnyRole, Client, Config, Connection, Delivery, LengthForm, Limit, LimitError, Misuse, Next,
+    PeerError, SendOptions, Side, Time, Timeout,
 };
 
 use crate::memory::measure;
@@ -76,7 +76,8 @@ fn a_reserved_opcode_is_1002_on_the_first_two_bytes() {
 // FRM-007
 #[test]
 fn a_continuation_without_a_message_is_1002() {
-    for continuation in [frame(CONTINUATION, "x"), part(CONTINUATION, "x"), part(CONTINUATION, "")] {
+    for continuation in [frame(CONTINUATION, "x"), part(CONTINUATION, "x"), part(CONTINUATION, "")]
+    {
         both_fail(&[continuation], PeerError::UnexpectedContinuation, 1002);
     }
     for end in ENDS {

@@ -210,8 +210,7 @@ fn a_full_queue_takes_no_part_of_a_message() {
         let full = Err(Misuse::QueueFull { queued, max: 1_000 }.into());
         assert_eq!(rig.conn.send("x", &mut rig.out), full);
         assert_eq!(rig.conn.send("", &mut rig.out), full);
-        let options =
-            SendOptions { fragment: std::num::NonZero::new(1), ..SendOptions::default() };
+        let options = SendOptions { fragment: std::num::NonZero::new(1), ..SendOptions::default() };
         assert_eq!(rig.conn.send_with("xyz", options, &mut rig.out), full);
         let piece = rig.conn.send_piece(Kind::Text, b"x", Position::More, &mut rig.out);
         assert_eq!(piece, full);
