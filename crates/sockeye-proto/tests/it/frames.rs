@@ -154,7 +154,7 @@ fn a_length_in_more_bytes_than_it_needs_is_1002_unless_any_form_is_read() {
     for (form, len) in forms {
         let payload = vec![b'x'; len];
         let long = frame(BINARY, &payload).form(form);
-        both_fail(&[long.clone()], PeerError::LengthNotMinimal, 1002);
+        both_fail(std::slice::from_ref(&long), PeerError::LengthNotMinimal, 1002);
         for end in ENDS {
             for cuts in [Cuts::Whole, Cuts::EveryByte] {
                 let mut rig = rig_with(end, |config| config.lengths = LengthForm::Any);
@@ -431,7 +431,6 @@ fn control_frames_between_fragments_are_answered_and_the_message_comes_whole() {
 // FRM-025
 #[test]
 fn empty_fragments_anywhere_do_no_harm() {
-    let empty_or = |opcode, payload: &str| part(opcode, payload);
     for end in ENDS {
         for cuts in [Cuts::Whole, Cuts::EveryByte] {
             for opcode in [TEXT, BINARY] {
@@ -439,8 +438,8 @@ fn empty_fragments_anywhere_do_no_harm() {
                     [("", "", ""), ("", "b", "c"), ("a", "", "c"), ("a", "b", ""), ("", "", "c")]
                 {
                     let frames = [
-                        empty_or(opcode, first),
-                        empty_or(CONTINUATION, middle),
+                        part(opcode, first),
+                        part(CONTINUATION, middle),
                         frame(CONTINUATION, last),
                     ];
                     let mut rig = rig(end);

@@ -3,6 +3,7 @@
 //!
 //! The peer builds and reads frames with code of its own, so that a mistake in the crate's frame
 //! code cannot hide behind the same mistake in the test.
+#![cfg(feature = "deflate")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

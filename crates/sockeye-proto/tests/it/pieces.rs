@@ -6,30 +6,6 @@ use sockeye_proto::{Delivery, Kind, Misuse, PeerError, Position, Timeout};
 use crate::memory::measure;
 use crate::support::*;
 
-/// Joins pieces into messages; everything else is kept as it is. The second value is what was
-/// handed out of a message that did not end.
-fn joined(seen: Vec<Seen>) -> (Vec<Seen>, Vec<u8>) {
-    let (mut whole, mut open) = (Vec::new(), None::<(Kind, Vec<u8>)>);
-    for event in seen {
-        let Seen::Piece(kind, bytes, position) = event else {
-            whole.push(event);
-            continue;
-        };
-        let (first, gathered) = open.get_or_insert((kind, Vec::new()));
-        assert_eq!(*first, kind, "a message is of one kind");
-        assert!(position == Position::Last || !bytes.is_empty(), "no piece says nothing");
-        gathered.extend(bytes);
-        if position == Position::Last {
-            let (kind, bytes) = open.take().unwrap();
-            whole.push(match kind {
-                Kind::Text => text(std::str::from_utf8(&bytes).expect("valid when whole")),
-                Kind::Binary => binary(bytes),
-            });
-        }
-    }
-    (whole, open.map_or_else(Vec::new, |(_, bytes)| bytes))
-}
-
 /// Makes a connection that hands out pieces, with compression agreed.
 fn piecemeal(end: End) -> Rig {
     rig_deflate(end, Params::default(), |_| ()).pieces()
@@ -58,9 +34,12 @@ fn shapes(opcode: u8, payload: &str) -> Vec<Vec<Frame>> {
     ]
 }
 
-fn without_pings(mut seen: Vec<Seen>) -> Vec<Seen> {
-    seen.retain(|event| !matches!(event, Seen::Ping(_)));
-    seen
+/// Checks that `seen` is one message and what pings came with it.
+fn assert_message(seen: Vec<Seen>, expected: &Seen, what: &str) {
+    let (mut whole, unfinished) = joined(seen);
+    whole.retain(|event| !matches!(event, Seen::Ping(_)));
+    assert_eq!(whole, std::slice::from_ref(expected), "{what}");
+    assert!(unfinished.is_empty(), "{what}");
 }
 
 #[test]
@@ -73,13 +52,13 @@ fn pieces_cut_at_every_byte_join_to_the_message() {
                     let mut rig = piecemeal(end);
                     let mut seen = rig.feed(&bytes[..cut]);
                     seen.extend(rig.feed(&bytes[cut..]));
-                    assert_eq!(without_pings(joined(seen).0), [expected.clone()], "cut {cut}");
+                    assert_message(seen, &expected, &format!("cut {cut}"));
                 }
                 let mut rig = piecemeal(end);
                 let seen = rig.feed_cut(&bytes, &Cuts::EveryByte);
-                assert_eq!(without_pings(joined(seen).0), [expected.clone()]);
+                assert_message(seen, &expected, "byte by byte or stopping");
                 let seen = rig.feed_stopping(&bytes);
-                assert_eq!(without_pings(joined(seen).0), [expected.clone()]);
+                assert_message(seen, &expected, "byte by byte or stopping");
             }
         }
     }
@@ -152,11 +131,7 @@ fn asking_for_pieces_in_the_middle_hands_out_first_what_was_gathered() {
                         let mut seen = rig.feed_cut(&bytes[..cut], &Cuts::Lengths(vec![step]));
                         rig.conn.set_delivery(Delivery::Pieces);
                         seen.extend(rig.feed_cut(&bytes[cut..], &Cuts::Lengths(vec![step])));
-                        assert_eq!(
-                            without_pings(joined(seen).0),
-                            [expected.clone()],
-                            "{end:?} cut {cut} step {step}"
-                        );
+                        assert_message(seen, &expected, &format!("{end:?} cut {cut} step {step}"));
                         // The next message is a whole one where that is asked for.
                         rig.conn.set_delivery(Delivery::Whole);
                         assert_eq!(rig.feed_frames(&[frame(TEXT, "next")]), [text("next")]);
@@ -181,7 +156,7 @@ fn changing_the_delivery_back_and_forth_loses_no_byte() {
                     rig.conn.set_delivery(delivery);
                     seen.extend(rig.feed([*byte]));
                 }
-                assert_eq!(without_pings(joined(seen).0), [text(SAMPLE)], "period {period}");
+                assert_message(seen, &text(SAMPLE), &format!("period {period}"));
             }
         }
     }
@@ -256,7 +231,7 @@ fn closing_failing_and_ending_in_the_middle_of_pieces_gives_no_last_piece() {
             };
             let begin = || {
                 let mut rig = piecemeal(end);
-                let (seen, handed_out) = joined(rig.feed_frames(&[first.clone()]));
+                let (seen, handed_out) = joined(rig.feed_frames(std::slice::from_ref(&first)));
                 assert_eq!(seen, []);
                 assert!(payload.as_bytes().starts_with(&handed_out) && !handed_out.is_empty());
                 rig

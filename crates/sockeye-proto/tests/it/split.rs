@@ -190,27 +190,6 @@ fn a_stream_read_in_pieces_gives_the_same_messages_cut_anywhere() {
     });
 }
 
-/// Joins pieces into messages. The second value is what came of a message that did not end.
-fn joined(seen: Vec<Seen>) -> (Vec<Seen>, Vec<u8>) {
-    let (mut whole, mut open) = (Vec::new(), Vec::new());
-    for event in seen {
-        match event {
-            Seen::Piece(kind, bytes, position) => {
-                open.extend(bytes);
-                if position == Position::Last {
-                    let bytes = std::mem::take(&mut open);
-                    whole.push(match kind {
-                        Kind::Text => Seen::Text(String::from_utf8(bytes).unwrap()),
-                        Kind::Binary => Seen::Binary(bytes),
-                    });
-                }
-            }
-            other => whole.push(other),
-        }
-    }
-    (whole, open)
-}
-
 // FRM-032
 #[test]
 fn what_one_end_sends_the_other_reads() {

@@ -187,6 +187,30 @@ impl Seen {
     }
 }
 
+/// Joins pieces into messages; everything else is kept as it is. The second value is what was
+/// handed out of a message that did not end.
+pub(crate) fn joined(seen: Vec<Seen>) -> (Vec<Seen>, Vec<u8>) {
+    let (mut whole, mut open) = (Vec::new(), None::<(Kind, Vec<u8>)>);
+    for event in seen {
+        let Seen::Piece(kind, bytes, position) = event else {
+            whole.push(event);
+            continue;
+        };
+        let (first, gathered) = open.get_or_insert((kind, Vec::new()));
+        assert_eq!(*first, kind, "a message is of one kind");
+        assert!(position == Position::Last || !bytes.is_empty(), "no piece says nothing");
+        gathered.extend(bytes);
+        if position == Position::Last {
+            let (kind, bytes) = open.take().unwrap();
+            whole.push(match kind {
+                Kind::Text => text(std::str::from_utf8(&bytes).expect("valid when whole")),
+                Kind::Binary => binary(bytes),
+            });
+        }
+    }
+    (whole, open.map_or_else(Vec::new, |(_, bytes)| bytes))
+}
+
 /// A frame of the end under test, as the peer reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
