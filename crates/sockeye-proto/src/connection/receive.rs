@@ -355,7 +355,8 @@ impl<R: Role> Events<'_, R> {
         if self.connection.inbound.must_hand_over(open) {
             return Ok(self.hand_over_gathered(open));
         }
-        if !self.connection.inbound.hands_out_pieces(open) {
+        // A message in pieces may be of any length, but while it is empty it is work for nothing.
+        if open.announced == 0 || !self.connection.inbound.hands_out_pieces(open) {
             open.check(&self.connection.config.limits)?;
         }
         let range = self.arrived(&frame);

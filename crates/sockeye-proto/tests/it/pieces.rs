@@ -1,7 +1,7 @@
 //! Messages in pieces, read and sent: any length in little memory, valid to the last byte.
 
 use sockeye_proto::deflate::Params;
-use sockeye_proto::{Delivery, Kind, Misuse, PeerError, Position, Timeout};
+use sockeye_proto::{Delivery, Kind, Limit, Misuse, PeerError, Position, Timeout};
 
 use crate::memory::measure;
 use crate::support::*;
@@ -255,6 +255,24 @@ fn closing_failing_and_ending_in_the_middle_of_pieces_gives_no_last_piece() {
             let seen = rig.feed_frames(&[frame(CONTINUATION, "y"), close_frame(1000, "")]);
             assert_eq!(seen, [Seen::Close(1000, String::new())]);
         }
+    }
+}
+
+#[test]
+fn empty_fragments_are_1008_at_the_limit_in_pieces_too() {
+    for end in ENDS {
+        let mut rig = rig_with(end, |config| config.limits.fragments = 100).pieces();
+        let mut frames = vec![part(CONTINUATION, ""); 101];
+        frames[0] = part(TEXT, "");
+        let error = over(Limit::EmptyFragments, 100);
+        assert_eq!(rig.feed_frames(&frames), [failed(error)]);
+        rig.assert_failed(error, 1008);
+
+        // Fragments that hold something may be of any number: they are what was asked for.
+        let mut rig = rig_with(end, |config| config.limits.fragments = 100).pieces();
+        let mut frames = vec![part(CONTINUATION, "x"); 1_000];
+        frames[0] = part(TEXT, "x");
+        assert_eq!(rig.feed_frames(&frames).len(), 1_000);
     }
 }
 
