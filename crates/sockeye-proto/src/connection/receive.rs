@@ -350,7 +350,7 @@ impl<R: Role> Events<'_, R> {
 
     fn read_data(&mut self, frame: Frame) -> Result<Step, Error> {
         let Some(open) = self.connection.inbound.open else {
-            return Ok(Step::GoOn);
+            return Err(PeerError::UnexpectedContinuation.into());
         };
         if self.connection.inbound.must_hand_over(open) {
             return Ok(self.hand_over_gathered(open));
