@@ -141,6 +141,23 @@ fn an_inflated_message_of_the_limit_is_delivered_and_longer_ones_are_1009() {
     }
 }
 
+#[test]
+fn a_message_that_deflate_made_longer_is_delivered_up_to_the_limit() {
+    let limit = 10_000;
+    let payload = vec![b'x'; limit];
+    // Stored blocks have a header of 5 bytes each.
+    let longer: Vec<u8> = payload.chunks(1_000).flat_map(|block| stored(block, 0)).collect();
+    assert!(longer.len() > limit);
+    for end in ENDS {
+        let mut rig = rig_deflate(end, Params::default(), message(limit));
+        let frames = [zipped(BINARY, [&longer[..], &[0]].concat())];
+        assert_eq!(rig.feed_frames(&frames), [binary(&payload)]);
+    }
+    let error = over(Limit::Message, limit as u64);
+    let one_more = [&longer[..], &stored(b"x", 0), &[0]].concat();
+    assert_zip_fails(message(limit), &[zipped(BINARY, one_more)], error, 1009);
+}
+
 // DFL-008
 #[test]
 fn a_bomb_in_many_tiny_fragments_is_1009_at_the_sum() {

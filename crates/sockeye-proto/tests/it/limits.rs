@@ -528,6 +528,23 @@ fn the_buffer_of_a_message_does_not_outgrow_the_limit() {
 }
 
 #[test]
+fn closing_lets_go_of_a_message_that_will_not_be_handed_out() {
+    for end in ENDS {
+        for compressed in [false, true] {
+            let mut rig = rig_deflate(end, no_context(), |_| ());
+            let first = if compressed {
+                zipped(BINARY, zip(vec![0; 500_000])).not_last()
+            } else {
+                part(BINARY, vec![0; 500_000])
+            };
+            rig.feed_frames(&[first]);
+            let ((), usage) = measure(|| rig.close(1000, ""));
+            assert!(usage.kept <= -499_000, "{usage:?}");
+        }
+    }
+}
+
+#[test]
 fn an_idle_connection_holds_no_buffer() {
     for end in ENDS {
         let mut rig = rig(end);
