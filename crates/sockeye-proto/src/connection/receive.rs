@@ -188,8 +188,9 @@ impl<R: Role> Events<'_, R> {
         }))
     }
 
-    /// Returns how many of the bytes the events so far have used. The rest, if any, must be given
-    /// to [`Connection::receive`] again.
+    /// Returns how many of the bytes the events so far have used. The rest must be given to
+    /// [`Connection::receive`] again; where [`next`](Self::next) has not returned `None` yet, even
+    /// an empty rest.
     pub fn consumed(&self) -> usize {
         self.at
     }

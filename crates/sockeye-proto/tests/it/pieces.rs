@@ -395,3 +395,24 @@ fn pieces_sent_compressed_are_read_as_one_message_and_keep_the_context() {
         }
     }
 }
+
+#[test]
+fn pieces_may_wait_behind_the_last_byte_for_an_empty_read() {
+    for end in ENDS {
+        let mut rig = piecemeal(end);
+        let mut input = zipped(BINARY, zip(vec![0; 100_000])).to(end);
+        let len = input.len();
+        let mut events = rig.conn.receive(&mut input, rig.now, &mut rig.out);
+        let mut taken = 0;
+        while events.consumed() < len {
+            let Some(Ok(sockeye_proto::Event::Piece(piece))) = events.next() else {
+                panic!("a piece");
+            };
+            taken += piece.bytes.len();
+        }
+        assert!(taken < 100_000, "all bytes are used and more is to come");
+        let waiting = rig.feed("");
+        assert!(matches!(waiting.last(), Some(Seen::Piece(_, _, Position::Last))));
+        assert_eq!(joined(waiting).0, [binary(vec![0; 100_000 - taken])]);
+    }
+}
