@@ -123,6 +123,32 @@ fn a_pong_in_the_same_microsecond_as_its_ping_counts() {
     assert_eq!(rig.conn.poll_timeout(), Some(secs(50)));
 }
 
+#[test]
+fn an_empty_read_is_no_sign_of_life() {
+    for end in ENDS {
+        let mut rig = rig(end);
+        for _ in 0..34 {
+            assert_eq!(rig.wait_secs(1), []);
+            assert_eq!(rig.feed(""), []);
+        }
+        assert_eq!(rig.wait_secs(1), [Timeout::Keepalive.into()]);
+    }
+}
+
+#[test]
+fn a_keep_alive_interval_of_zero_pings_once_and_waits_for_the_answer() {
+    for end in ENDS {
+        let mut rig = rig_with(end, |config| {
+            config.keepalive = Some(Keepalive::new(Duration::ZERO, Duration::from_secs(10)));
+        });
+        assert_eq!(rig.conn.handle_timeout(rig.now, &mut rig.out), Ok(()));
+        assert_eq!(rig.conn.handle_timeout(rig.now, &mut rig.out), Ok(()));
+        assert_eq!(rig.unwritten_replies().len(), 1);
+        assert_eq!(rig.conn.poll_timeout(), Some(secs(10)));
+        assert_eq!(rig.wait_secs(10), [Timeout::Keepalive.into()]);
+    }
+}
+
 fn idle_after(secs: u64) -> impl Fn(&mut Config) {
     move |config| {
         config.timeouts.idle = Some(Duration::from_secs(secs));
