@@ -2,7 +2,11 @@
 //!
 //! Every byte is looked at once, wherever reads cut the stream. A message in one uncompressed frame
 //! that lies whole in the caller's buffer is unmasked there and handed out from there; anything else
-//! is gathered in one buffer, which is dropped with the message.
+//! is gathered in one buffer, which is dropped with the message. `inflate` reads the compressed ones.
+
+#[cfg(feature = "deflate")]
+mod inflate;
+mod rate;
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,8 +15,6 @@ use core::time::Duration;
 use super::{Connection, Phase};
 use crate::close::CloseFrame;
 use crate::config::Limits;
-#[cfg(feature = "deflate")]
-use crate::deflate::{Finished, InflateStatus, Inflated};
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::frame::{Header, MAX_HEADER, Opcode};
 use crate::mask::{self, Key};
@@ -20,6 +22,8 @@ use crate::message::{Event, Kind, Message, Piece, Position};
 use crate::role::Role;
 use crate::time::Time;
 use crate::utf8::{self, Binary, InvalidUtf8, MessageBuf, Text};
+
+use rate::ControlRate;
 
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,14 +74,6 @@ struct OpenMessage {
     /// The last compressed byte has been fed; what it makes is not all out yet.
     #[cfg(feature = "deflate")]
     inflating_end: bool,
-}
-
-/// A token bucket over ping and pong frames.
-#[derive(Debug)]
-struct ControlRate {
-    /// Thousandths of a frame.
-    tokens: u32,
-    filled: Time,
 }
 
 /// Where the bytes of an event stand.
@@ -457,70 +453,6 @@ impl<R: Role> Events<'_, R> {
         self.connection.inbound.open = None;
         self.connection.clock.end_message(self.now);
     }
-
-    /// Inflates what arrived of a compressed message.
-    #[cfg(feature = "deflate")]
-    fn read_compressed(
-        &mut self,
-        frame: Frame,
-        open: OpenMessage,
-        range: Range<usize>,
-    ) -> Result<Step, Error> {
-        if open.inflating_end {
-            return self.inflate_end(frame, open);
-        }
-        self.unmask(&range, frame.mask);
-        let compressed = self.input.get(range.clone()).unwrap_or_default();
-        let inflated = self.connection.inflate(compressed, open)?;
-        let used = range.start..range.start + inflated.consumed;
-        // What was not used is unmasked once more when its turn comes, so it is masked again.
-        let key = frame.mask.map(|key| mask::turn(key, used.len()));
-        self.unmask(&(used.end..range.end), key);
-        self.use_up(frame, &used);
-        let all_used = used.end == range.end;
-        if inflated.status == InflateStatus::OutputFull {
-            self.connection.inbound.keep_frame(frame);
-            return self.compressed_piece(open);
-        }
-        debug_assert!(all_used, "room was left, so the input ran out");
-        if self.connection.inbound.frame.is_some() || !frame.fin {
-            return self.compressed_piece(open);
-        }
-        self.inflate_end(frame, open)
-    }
-
-    /// Ends a compressed message: inflates what the last bytes left inside the decompressor.
-    #[cfg(feature = "deflate")]
-    fn inflate_end(&mut self, frame: Frame, open: OpenMessage) -> Result<Step, Error> {
-        let finished = self.connection.inflate_end(open)?;
-        if finished == Finished::OutputFull {
-            let inbound = &mut self.connection.inbound;
-            inbound.open = Some(OpenMessage { inflating_end: true, ..open });
-            inbound.keep_frame(frame);
-            return self.compressed_piece(OpenMessage { inflating_end: true, ..open });
-        }
-        self.connection.inbound.frame = None;
-        if !self.connection.inbound.hands_out_pieces(open) {
-            return self.finish_gathered(open);
-        }
-        if open.kind == Kind::Text && !self.connection.inbound.message.is_complete_text() {
-            return Err(PeerError::InvalidUtf8.into());
-        }
-        self.end_message();
-        self.connection.inbound.handed_out = true;
-        Ok(Step::Found(Found::Piece(open.kind, Source::Gathered, Position::Last)))
-    }
-
-    /// Hands out what was inflated so far, if pieces are asked for.
-    #[cfg(feature = "deflate")]
-    fn compressed_piece(&mut self, open: OpenMessage) -> Result<Step, Error> {
-        let inbound = &self.connection.inbound;
-        if inbound.hands_out_pieces(open) && !inbound.message.is_empty() {
-            return Ok(self.hand_over_gathered(open));
-        }
-        let more = inbound.frame.is_none() || self.at < self.input.len();
-        Ok(if more { Step::GoOn } else { Step::NeedMore })
-    }
 }
 
 impl<R: Role> Connection<R> {
@@ -555,63 +487,6 @@ impl<R: Role> Connection<R> {
         self.inbound.open = Some(OpenMessage { in_pieces: true, ..open });
         self.clock.hear_piece(now);
     }
-
-    #[cfg(feature = "deflate")]
-    fn inflate(&mut self, compressed: &[u8], open: OpenMessage) -> Result<Inflated, Error> {
-        let room = self.inflate_room(open);
-        let Some(compression) = self.compression.as_deref_mut() else {
-            return Err(PeerError::ReservedBits.into());
-        };
-        let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
-        let inflated = message
-            .append_with(|out| inflater.inflate(compressed, out, room))
-            .map_err(|_| PeerError::CorruptDeflate);
-        let is_full = matches!(&inflated, Ok(done) if done.status == InflateStatus::OutputFull);
-        self.check_inflated(open, is_full)?;
-        Ok(inflated?)
-    }
-
-    #[cfg(feature = "deflate")]
-    fn inflate_end(&mut self, open: OpenMessage) -> Result<Finished, Error> {
-        let room = self.inflate_room(open);
-        let Some(compression) = self.compression.as_deref_mut() else {
-            return Err(PeerError::ReservedBits.into());
-        };
-        let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
-        let finished = message
-            .append_with(|out| inflater.finish_message(out, room))
-            .map_err(|_| PeerError::CorruptDeflate);
-        self.check_inflated(open, finished == Ok(Finished::OutputFull))?;
-        Ok(finished?)
-    }
-
-    /// Returns how many more bytes the message may inflate to now.
-    #[cfg(feature = "deflate")]
-    fn inflate_room(&self, open: OpenMessage) -> usize {
-        let bound = if self.inbound.hands_out_pieces(open) {
-            INFLATED_PIECE
-        } else {
-            self.config.limits.message.min(open.longest_by_ratio(&self.config.limits))
-        };
-        bound.saturating_sub(self.inbound.message.len())
-    }
-
-    /// Checks what was inflated last: its UTF-8, and whether the message has more to it than a
-    /// message that is kept whole may have. In this order, and for what came before corrupt bytes
-    /// too, so that the verdict is the same however reads cut the stream.
-    #[cfg(feature = "deflate")]
-    fn check_inflated(&mut self, open: OpenMessage, is_full: bool) -> Result<(), Error> {
-        let inbound = &mut self.inbound;
-        if open.kind == Kind::Text {
-            inbound.message.check().map_err(not_utf8)?;
-        }
-        if is_full && !inbound.hands_out_pieces(open) {
-            return Err(open.inflated_too_far(&self.config.limits).into());
-        }
-        Ok(())
-    }
 }
 
 impl OpenMessage {
@@ -642,24 +517,6 @@ impl OpenMessage {
             return Err(LimitError { limit: Limit::Message, max, seen: self.announced });
         }
         Ok(())
-    }
-
-    /// Returns the bytes that what was announced may inflate to.
-    #[cfg(feature = "deflate")]
-    fn longest_by_ratio(&self, limits: &Limits) -> usize {
-        let longest = self.announced.saturating_mul(u64::from(limits.inflate_ratio));
-        usize::try_from(longest).unwrap_or(usize::MAX)
-    }
-
-    /// Makes the error for a message that inflates to more than one of the limits allows.
-    #[cfg(feature = "deflate")]
-    fn inflated_too_far(&self, limits: &Limits) -> LimitError {
-        let (limit, max) = if self.longest_by_ratio(limits) < limits.message {
-            (Limit::InflateRatio, u64::from(limits.inflate_ratio))
-        } else {
-            (Limit::Message, limits.message as u64)
-        };
-        LimitError { limit, max, seen: max.saturating_add(1) }
     }
 }
 
@@ -707,53 +564,11 @@ impl Inbound {
         self.hands_out_pieces(open) && !self.message.is_empty()
     }
 
-    /// Keeps the current frame although its payload is used up: it has more to give.
-    #[cfg(feature = "deflate")]
-    fn keep_frame(&mut self, frame: Frame) {
-        self.frame = self.frame.or(Some(Frame { remaining: 0, ..frame }));
-    }
-
     fn bytes<'a>(&'a self, input: &'a [u8], source: Source) -> &'a [u8] {
         match source {
             Source::Input(range) => input.get(range).unwrap_or_default(),
             Source::Gathered => self.message.as_bytes(),
             Source::Control => &self.control,
-        }
-    }
-}
-
-impl ControlRate {
-    fn full(rate: u16, now: Time) -> Self {
-        Self { tokens: Self::burst(rate), filled: now }
-    }
-
-    /// Twice the rate, in thousandths of a frame.
-    fn burst(rate: u16) -> u32 {
-        u32::from(rate) * 2 * 1_000
-    }
-
-    /// Counts one control frame against `rate` frames a second; a rate of zero counts none.
-    fn take(&mut self, rate: u16, now: Time) -> Result<(), LimitError> {
-        if rate == 0 {
-            return Ok(());
-        }
-        let elapsed = u64::try_from((now - self.filled).as_micros()).unwrap_or(u64::MAX);
-        let earned = elapsed.saturating_mul(u64::from(rate)) / 1_000;
-        if earned > 0 {
-            let burst = Self::burst(rate);
-            let tokens = u64::from(self.tokens).saturating_add(earned);
-            self.tokens = u32::try_from(tokens).map_or(burst, |tokens| tokens.min(burst));
-            self.filled = now;
-        }
-        match self.tokens.checked_sub(1_000) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => {
-                let max = u64::from(rate);
-                Err(LimitError { limit: Limit::ControlRate, max, seen: max + 1 })
-            }
         }
     }
 }
@@ -765,7 +580,3 @@ fn not_utf8(_: InvalidUtf8) -> Error {
 fn no_memory(asked: usize) -> Error {
     LimitError { limit: Limit::Memory, max: 0, seen: asked as u64 }.into()
 }
-
-/// The longest piece that is inflated at a time, in bytes.
-#[cfg(feature = "deflate")]
-const INFLATED_PIECE: usize = 16 << 10;
