@@ -79,7 +79,8 @@ pub struct Limits {
     /// sends 65,537.
     pub fragments: u32,
     /// The most pongs waiting for a peer that does not read; default 64. Beyond it only the newest
-    /// ping is answered once the peer reads again, as RFC 6455 section 5.5.3 allows.
+    /// ping is answered once the peer reads again, as RFC 6455 section 5.5.3 allows. Zero counts as
+    /// one, since a ping must be answered.
     pub pending_pongs: u16,
     /// The most control frames (ping and pong) a second, on average; default 100, `0` for no bound.
     /// A burst of twice as many passes.
@@ -134,7 +135,8 @@ pub struct Timeouts {
     pub linger: Duration,
     /// How long bytes may wait to be sent without any of them leaving; default 30 s.
     pub write_stall: Duration,
-    /// Without a data message from the peer for this long, the connection closes with 1001;
+    /// Without a data message from the peer for this long, or a piece of one where pieces are asked
+    /// for, the connection closes with 1001;
     /// default `None`.
     pub idle: Option<Duration>,
     /// A connection this old closes with 1001; default `None`.

@@ -20,7 +20,8 @@
 //! 1. Perform the opening handshake with [`handshake`]; it yields what both ends agreed on. Bytes
 //!    that came behind the head belong to the connection.
 //! 2. When bytes arrive, give them to [`Connection::receive`] and take every event. If you stop
-//!    early, give the bytes after [`Events::consumed`] again, before any others.
+//!    early, give the bytes after [`Events::consumed`] again, before any others and even if none
+//!    are left: a compressed message that is read in pieces may have more to give without them.
 //! 3. When the application sends, call [`Connection::send`], [`ping`](Connection::ping) or
 //!    [`close`](Connection::close).
 //! 4. After 2 and 3, write what stands in `out`; tell [`Connection::written`] how much the transport

@@ -100,7 +100,8 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// A piece of a message, while pieces are asked for.
     Piece(Piece<'a>),
-    /// A ping; its pong has been written or, behind too many others, is held back.
+    /// A ping; its pong has been written or, behind too many others, is held back. After our Close
+    /// frame there is none.
     Ping(&'a [u8]),
     /// A pong, asked for or not.
     Pong {

@@ -7,6 +7,7 @@
 
 mod bytes;
 
+use alloc::collections::TryReserveError;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -141,16 +142,33 @@ impl MessageBuf {
     }
 
     /// Appends `data`, unmasked, growing with what arrived and never with what was announced.
+    /// `longest` is what the message may come to; the buffer does not outgrow it.
     ///
     /// # Errors
     /// The allocator's refusal, with the bytes that were asked for.
-    pub(crate) fn append(&mut self, data: &[u8], key: Option<Key>) -> Result<(), usize> {
-        self.bytes.try_reserve(data.len()).map_err(|_| data.len())?;
+    pub(crate) fn append(
+        &mut self,
+        data: &[u8],
+        key: Option<Key>,
+        longest: usize,
+    ) -> Result<(), usize> {
+        self.reserve(data.len(), longest).map_err(|_| data.len())?;
         match key {
             Some(key) => mask::append(&mut self.bytes, data, key),
             None => self.bytes.extend_from_slice(data),
         }
         Ok(())
+    }
+
+    /// Makes room for `more` bytes: twice the room each time, so that growing costs no more than the
+    /// bytes do, but no more than `longest` unless it must.
+    fn reserve(&mut self, more: usize, longest: usize) -> Result<(), TryReserveError> {
+        let (len, room) = (self.bytes.len(), self.bytes.capacity());
+        if more <= room - len {
+            return Ok(());
+        }
+        let doubled = room.saturating_mul(2).min(longest);
+        self.bytes.try_reserve_exact(more.max(doubled.saturating_sub(len)))
     }
 
     /// Lets `fill` append to the bytes. It must leave those that are there as they are.
@@ -391,14 +409,14 @@ mod tests {
     #[test]
     fn a_buffer_hands_out_text_only_when_every_byte_was_checked() {
         let mut buffer = MessageBuf::default();
-        buffer.append("é".as_bytes(), None).unwrap();
+        buffer.append("é".as_bytes(), None, 100).unwrap();
         assert!(buffer.text().is_none(), "not checked yet");
         buffer.check().unwrap();
         assert_eq!(buffer.text().unwrap().as_str(), "é");
-        buffer.append(&[0xe2, 0x82], None).unwrap();
+        buffer.append(&[0xe2, 0x82], None, 100).unwrap();
         buffer.check().unwrap();
         assert!(buffer.text().is_none(), "the euro sign is not complete");
-        buffer.append(&[0xac], None).unwrap();
+        buffer.append(&[0xac], None, 100).unwrap();
         buffer.check().unwrap();
         assert_eq!(buffer.text().unwrap().into_string(), "é€");
         assert!(buffer.is_empty(), "moved out, not copied");

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::{Connection, Phase, Side};
 use crate::close::CloseCode;
+use crate::config::Timeouts;
 use crate::error::{Error, Timeout};
 use crate::frame::Opcode;
 use crate::role::Role;
@@ -21,7 +22,7 @@ const NEVER: Time = Time::from_micros(u64::MAX);
 pub(super) struct Clock {
     /// When the last byte of the peer arrived.
     heard: Time,
-    /// When the last data message arrived whole, or the connection opened.
+    /// When the last data message or piece of one was handed out, or the connection opened.
     last_message: Time,
     /// When the keep-alive ping went out that is not answered yet.
     pinged: Time,
@@ -37,7 +38,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(now: Time) -> Self {
+    pub(super) fn new(timeouts: &Timeouts, now: Time) -> Self {
         Self {
             heard: now,
             last_message: now,
@@ -45,7 +46,7 @@ impl Clock {
             message_by: NEVER,
             written_by: NEVER,
             closed_by: NEVER,
-            expires: NEVER,
+            expires: timeouts.lifetime.map_or(NEVER, |lifetime| now + lifetime),
             rtt: None,
         }
     }
@@ -63,13 +64,16 @@ impl Clock {
         self.last_message = now;
     }
 
-    /// Lifts the bound on the message's time: it is read in pieces and pins nothing.
-    pub(super) fn begin_pieces(&mut self) {
+    /// Takes note of a piece. It lifts the bound on the message's time, since a message that is read
+    /// in pieces pins nothing, and counts as a message does for the idle time.
+    pub(super) fn hear_piece(&mut self, now: Time) {
         self.message_by = NEVER;
+        self.last_message = now;
     }
 
+    /// Bounds how long closing may take. What happens during it never puts the end off.
     pub(super) fn close_until(&mut self, by: Time) {
-        self.closed_by = by;
+        self.closed_by = self.closed_by.min(by);
     }
 
     /// Takes note of output that waits: `by` is when some of it must have left.
@@ -123,11 +127,11 @@ impl<R: Role> Connection<R> {
     pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.phase {
             Phase::Open => self.open_timeout(now, out),
-            Phase::Closing if now >= self.clock.closed_by => {
+            Phase::Closing if is_due(self.clock.closed_by, now) => {
                 self.end_abnormally(Side::Transport);
                 Err(Timeout::Close.into())
             }
-            Phase::Closed | Phase::Failed if now >= self.clock.closed_by => {
+            Phase::Closed | Phase::Failed if is_due(self.clock.closed_by, now) => {
                 self.phase = Phase::Ended;
                 Ok(())
             }
@@ -135,8 +139,8 @@ impl<R: Role> Connection<R> {
         }
     }
 
-    /// Closes the connection with 1001 at `time`, whatever happens on it. Hosts that set one for
-    /// many connections spread it, so that not all return at once.
+    /// Closes the connection with 1001 at `time`, whatever happens on it, instead of at the end of
+    /// [`Timeouts::lifetime`]. Hosts of many connections spread it, so that not all return at once.
     pub fn expire_at(&mut self, time: Time) {
         self.clock.expires = time;
     }
@@ -147,9 +151,9 @@ impl<R: Role> Connection<R> {
     }
 
     fn open_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
-        let late = if now >= self.clock.message_by {
+        let late = if is_due(self.clock.message_by, now) {
             Some(Timeout::Message)
-        } else if now >= self.clock.written_by {
+        } else if is_due(self.clock.written_by, now) {
             Some(Timeout::WriteStall)
         } else {
             None
@@ -159,13 +163,13 @@ impl<R: Role> Connection<R> {
             self.fail(&error, now, out);
             return Err(error);
         }
-        if now >= self.clock.expires {
+        if is_due(self.clock.expires, now) {
             return self.close(Some(CloseCode::AWAY), "lifetime", now, out);
         }
-        if self.idle_due().is_some_and(|due| now >= due) {
+        if self.idle_due().is_some_and(|due| is_due(due, now)) {
             return self.close(Some(CloseCode::AWAY), "idle", now, out);
         }
-        if self.keepalive_due().is_some_and(|due| now >= due) {
+        if self.keepalive_due().is_some_and(|due| is_due(due, now)) {
             return self.keep_alive(now, out);
         }
         Ok(())
@@ -200,6 +204,11 @@ impl<R: Role> Connection<R> {
     fn idle_due(&self) -> Option<Time> {
         Some(self.clock.last_message + self.config.timeouts.idle?)
     }
+}
+
+/// Whether `deadline` has come; the moment that never comes does not, even at the end of time.
+fn is_due(deadline: Time, now: Time) -> bool {
+    deadline != NEVER && now >= deadline
 }
 
 /// Makes the payload of a keep-alive ping: the moment it was sent, to know its pong by.

@@ -110,7 +110,7 @@ impl<R: Role> Connection<R> {
             phase: Phase::Open,
             inbound: Inbound::new(&config.limits, now),
             outbound: Outbound::default(),
-            clock: Clock::new(now),
+            clock: Clock::new(&config.timeouts, now),
             config,
             ending: None,
             #[cfg(feature = "deflate")]

@@ -2,7 +2,11 @@
 //!
 //! Every byte is looked at once, wherever reads cut the stream. A message in one uncompressed frame
 //! that lies whole in the caller's buffer is unmasked there and handed out from there; anything else
-//! is gathered in one buffer, which is dropped with the message.
+//! is gathered in one buffer, which is dropped with the message. `inflate` reads the compressed ones.
+
+#[cfg(feature = "deflate")]
+mod inflate;
+mod rate;
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,8 +15,6 @@ use core::time::Duration;
 use super::{Connection, Phase};
 use crate::close::CloseFrame;
 use crate::config::Limits;
-#[cfg(feature = "deflate")]
-use crate::deflate::{Finished, InflateStatus, Inflated};
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::frame::{Header, MAX_HEADER, Opcode};
 use crate::mask::{self, Key};
@@ -20,6 +22,8 @@ use crate::message::{Event, Kind, Message, Piece, Position};
 use crate::role::Role;
 use crate::time::Time;
 use crate::utf8::{self, Binary, InvalidUtf8, MessageBuf, Text};
+
+use rate::ControlRate;
 
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,14 +74,6 @@ struct OpenMessage {
     /// The last compressed byte has been fed; what it makes is not all out yet.
     #[cfg(feature = "deflate")]
     inflating_end: bool,
-}
-
-/// A token bucket over ping and pong frames.
-#[derive(Debug)]
-struct ControlRate {
-    /// Thousandths of a frame.
-    tokens: u32,
-    filled: Time,
 }
 
 /// Where the bytes of an event stand.
@@ -188,8 +184,9 @@ impl<R: Role> Events<'_, R> {
         }))
     }
 
-    /// Returns how many of the bytes the events so far have used. The rest, if any, must be given
-    /// to [`Connection::receive`] again.
+    /// Returns how many of the bytes the events so far have used. The rest must be given to
+    /// [`Connection::receive`] again; where [`next`](Self::next) has not returned `None` yet, even
+    /// an empty rest.
     pub fn consumed(&self) -> usize {
         self.at
     }
@@ -350,10 +347,14 @@ impl<R: Role> Events<'_, R> {
 
     fn read_data(&mut self, frame: Frame) -> Result<Step, Error> {
         let Some(open) = self.connection.inbound.open else {
-            return Ok(Step::GoOn);
+            return Err(PeerError::UnexpectedContinuation.into());
         };
         if self.connection.inbound.must_hand_over(open) {
             return Ok(self.hand_over_gathered(open));
+        }
+        // A message in pieces may be of any length, but while it is empty it is work for nothing.
+        if open.announced == 0 || !self.connection.inbound.hands_out_pieces(open) {
+            open.check(&self.connection.config.limits)?;
         }
         let range = self.arrived(&frame);
         let complete = range.len() as u64 == frame.remaining;
@@ -372,8 +373,9 @@ impl<R: Role> Events<'_, R> {
             return Ok(Step::Found(self.whole_in_place(frame, open, range)));
         }
         let arrived = self.input.get(range.clone()).unwrap_or_default();
+        let longest = self.connection.config.limits.message;
         let message = &mut self.connection.inbound.message;
-        message.append(arrived, frame.mask).map_err(no_memory)?;
+        message.append(arrived, frame.mask, longest).map_err(no_memory)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }
@@ -409,7 +411,7 @@ impl<R: Role> Events<'_, R> {
         is_last: bool,
     ) -> Result<Step, Error> {
         self.unmask(&range, frame.mask);
-        self.connection.begin_pieces(open);
+        self.connection.begin_pieces(open, self.now);
         let inbound = &mut self.connection.inbound;
         if open.kind == Kind::Text {
             let bytes = self.input.get(range.clone()).unwrap_or_default();
@@ -431,7 +433,7 @@ impl<R: Role> Events<'_, R> {
 
     /// Hands out, as a first piece, what was gathered before pieces were asked for.
     fn hand_over_gathered(&mut self, open: OpenMessage) -> Step {
-        self.connection.begin_pieces(open);
+        self.connection.begin_pieces(open, self.now);
         self.connection.inbound.handed_out = true;
         Step::Found(Found::Piece(open.kind, Source::Gathered, Position::More))
     }
@@ -451,74 +453,11 @@ impl<R: Role> Events<'_, R> {
         self.connection.inbound.open = None;
         self.connection.clock.end_message(self.now);
     }
-
-    /// Inflates what arrived of a compressed message.
-    #[cfg(feature = "deflate")]
-    fn read_compressed(
-        &mut self,
-        frame: Frame,
-        open: OpenMessage,
-        range: Range<usize>,
-    ) -> Result<Step, Error> {
-        if open.inflating_end {
-            return self.inflate_end(frame, open);
-        }
-        self.unmask(&range, frame.mask);
-        let compressed = self.input.get(range.clone()).unwrap_or_default();
-        let inflated = self.connection.inflate(compressed, open)?;
-        let used = range.start..range.start + inflated.consumed;
-        // What was not used is unmasked once more when its turn comes, so it is masked again.
-        let key = frame.mask.map(|key| mask::turn(key, used.len()));
-        self.unmask(&(used.end..range.end), key);
-        self.use_up(frame, &used);
-        let all_used = used.end == range.end;
-        if inflated.status == InflateStatus::OutputFull {
-            self.connection.inbound.keep_frame(frame);
-            return self.compressed_piece(open);
-        }
-        debug_assert!(all_used, "room was left, so the input ran out");
-        if self.connection.inbound.frame.is_some() || !frame.fin {
-            return self.compressed_piece(open);
-        }
-        self.inflate_end(frame, open)
-    }
-
-    /// Ends a compressed message: inflates what the last bytes left inside the decompressor.
-    #[cfg(feature = "deflate")]
-    fn inflate_end(&mut self, frame: Frame, open: OpenMessage) -> Result<Step, Error> {
-        let finished = self.connection.inflate_end(open)?;
-        if finished == Finished::OutputFull {
-            let inbound = &mut self.connection.inbound;
-            inbound.open = Some(OpenMessage { inflating_end: true, ..open });
-            inbound.keep_frame(frame);
-            return self.compressed_piece(OpenMessage { inflating_end: true, ..open });
-        }
-        self.connection.inbound.frame = None;
-        if !self.connection.inbound.hands_out_pieces(open) {
-            return self.finish_gathered(open);
-        }
-        if open.kind == Kind::Text && !self.connection.inbound.message.is_complete_text() {
-            return Err(PeerError::InvalidUtf8.into());
-        }
-        self.end_message();
-        self.connection.inbound.handed_out = true;
-        Ok(Step::Found(Found::Piece(open.kind, Source::Gathered, Position::Last)))
-    }
-
-    /// Hands out what was inflated so far, if pieces are asked for.
-    #[cfg(feature = "deflate")]
-    fn compressed_piece(&mut self, open: OpenMessage) -> Result<Step, Error> {
-        let inbound = &self.connection.inbound;
-        if inbound.hands_out_pieces(open) && !inbound.message.is_empty() {
-            return Ok(self.hand_over_gathered(open));
-        }
-        let more = inbound.frame.is_none() || self.at < self.input.len();
-        Ok(if more { Step::GoOn } else { Step::NeedMore })
-    }
 }
 
 impl<R: Role> Connection<R> {
-    /// Checks that a data frame may come now and counts it.
+    /// Checks that a data frame may come now and counts it. Whether the message is still within the
+    /// limits is asked where it is read, since the way of delivery may change in between.
     fn begin_data(
         &mut self,
         opcode: Opcode,
@@ -539,81 +478,14 @@ impl<R: Role> Connection<R> {
                 OpenMessage::new(opcode, compressed, len)
             }
         };
-        if self.phase == Phase::Open && !self.inbound.hands_out_pieces(open) {
-            open.check(&self.config.limits)?;
-        }
         self.inbound.open = Some(open);
         Ok(())
     }
 
     /// Marks the message as one that goes out in pieces; it may take any time.
-    fn begin_pieces(&mut self, open: OpenMessage) {
+    fn begin_pieces(&mut self, open: OpenMessage, now: Time) {
         self.inbound.open = Some(OpenMessage { in_pieces: true, ..open });
-        self.clock.begin_pieces();
-    }
-
-    #[cfg(feature = "deflate")]
-    fn inflate(&mut self, compressed: &[u8], open: OpenMessage) -> Result<Inflated, Error> {
-        let room = self.inflate_room(open);
-        let Some(compression) = self.compression.as_deref_mut() else {
-            return Err(PeerError::ReservedBits.into());
-        };
-        let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
-        let inflated = message
-            .append_with(|out| inflater.inflate(compressed, out, room))
-            .map_err(|_| PeerError::CorruptDeflate)?;
-        self.check_inflated(open, inflated.status == InflateStatus::OutputFull)?;
-        Ok(inflated)
-    }
-
-    #[cfg(feature = "deflate")]
-    fn inflate_end(&mut self, open: OpenMessage) -> Result<Finished, Error> {
-        let room = self.inflate_room(open);
-        let Some(compression) = self.compression.as_deref_mut() else {
-            return Err(PeerError::ReservedBits.into());
-        };
-        let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
-        let finished = message
-            .append_with(|out| inflater.finish_message(out, room))
-            .map_err(|_| PeerError::CorruptDeflate)?;
-        self.check_inflated(open, finished == Finished::OutputFull)?;
-        Ok(finished)
-    }
-
-    /// Returns how many more bytes the message may inflate to now.
-    #[cfg(feature = "deflate")]
-    fn inflate_room(&self, open: OpenMessage) -> usize {
-        let bound = if self.inbound.hands_out_pieces(open) {
-            INFLATED_PIECE
-        } else {
-            self.config.limits.message
-        };
-        bound.saturating_sub(self.inbound.message.len())
-    }
-
-    /// Checks what was inflated last: its UTF-8, and the limits of a message that is kept whole.
-    #[cfg(feature = "deflate")]
-    fn check_inflated(&mut self, open: OpenMessage, is_full: bool) -> Result<(), Error> {
-        let inbound = &mut self.inbound;
-        if open.kind == Kind::Text {
-            inbound.message.check().map_err(not_utf8)?;
-        }
-        if inbound.hands_out_pieces(open) {
-            return Ok(());
-        }
-        let len = inbound.message.len() as u64;
-        if is_full {
-            let max = self.config.limits.message as u64;
-            return Err(LimitError { limit: Limit::Message, max, seen: len + 1 }.into());
-        }
-        let max = u64::from(self.config.limits.inflate_ratio);
-        let ratio = len / open.announced.max(1);
-        if ratio > max {
-            return Err(LimitError { limit: Limit::InflateRatio, max, seen: ratio }.into());
-        }
-        Ok(())
+        self.clock.hear_piece(now);
     }
 }
 
@@ -692,53 +564,11 @@ impl Inbound {
         self.hands_out_pieces(open) && !self.message.is_empty()
     }
 
-    /// Keeps the current frame although its payload is used up: it has more to give.
-    #[cfg(feature = "deflate")]
-    fn keep_frame(&mut self, frame: Frame) {
-        self.frame = self.frame.or(Some(Frame { remaining: 0, ..frame }));
-    }
-
     fn bytes<'a>(&'a self, input: &'a [u8], source: Source) -> &'a [u8] {
         match source {
             Source::Input(range) => input.get(range).unwrap_or_default(),
             Source::Gathered => self.message.as_bytes(),
             Source::Control => &self.control,
-        }
-    }
-}
-
-impl ControlRate {
-    fn full(rate: u16, now: Time) -> Self {
-        Self { tokens: Self::burst(rate), filled: now }
-    }
-
-    /// Twice the rate, in thousandths of a frame.
-    fn burst(rate: u16) -> u32 {
-        u32::from(rate) * 2 * 1_000
-    }
-
-    /// Counts one control frame against `rate` frames a second; a rate of zero counts none.
-    fn take(&mut self, rate: u16, now: Time) -> Result<(), LimitError> {
-        if rate == 0 {
-            return Ok(());
-        }
-        let elapsed = u64::try_from((now - self.filled).as_micros()).unwrap_or(u64::MAX);
-        let earned = elapsed.saturating_mul(u64::from(rate)) / 1_000;
-        if earned > 0 {
-            let burst = Self::burst(rate);
-            let tokens = u64::from(self.tokens).saturating_add(earned);
-            self.tokens = u32::try_from(tokens).map_or(burst, |tokens| tokens.min(burst));
-            self.filled = now;
-        }
-        match self.tokens.checked_sub(1_000) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => {
-                let max = u64::from(rate);
-                Err(LimitError { limit: Limit::ControlRate, max, seen: max + 1 })
-            }
         }
     }
 }
@@ -750,7 +580,3 @@ fn not_utf8(_: InvalidUtf8) -> Error {
 fn no_memory(asked: usize) -> Error {
     LimitError { limit: Limit::Memory, max: 0, seen: asked as u64 }.into()
 }
-
-/// The longest piece that is inflated at a time, in bytes.
-#[cfg(feature = "deflate")]
-const INFLATED_PIECE: usize = 16 << 10;

@@ -40,7 +40,9 @@ pub enum Compress {
 pub(super) struct Outbound {
     /// Bytes handed to the caller that did not leave yet.
     queued: usize,
-    /// Pongs among them.
+    /// Those of them that end with the newest pong.
+    up_to_pong: usize,
+    /// Pongs among those.
     pongs: u16,
     /// The newest ping that came while too many pongs waited.
     held_ping: Option<Box<[u8]>>,
@@ -151,19 +153,21 @@ impl<R: Role> Connection<R> {
 
     /// Takes note that the transport took `count` of the bytes that were appended, or none although
     /// some wait. To be called after every attempt to write; a pong that was held back for a peer
-    /// that did not read is appended to `out` once all else has left.
+    /// that did not read is appended to `out` once the pongs before it have left.
     pub fn written(&mut self, count: usize, now: Time, out: &mut Vec<u8>) {
-        self.outbound.queued = self.outbound.queued.saturating_sub(count);
-        if self.outbound.queued > 0 {
-            if count > 0 || !self.clock.is_waiting_for_write() {
-                self.clock.wait_for_write(now + self.config.timeouts.write_stall);
-            }
-            return;
+        let outbound = &mut self.outbound;
+        outbound.queued = outbound.queued.saturating_sub(count);
+        outbound.up_to_pong = outbound.up_to_pong.saturating_sub(count);
+        if outbound.queued == 0 {
+            self.clock.all_written();
+        } else if count > 0 || !self.clock.is_waiting_for_write() {
+            self.clock.wait_for_write(now + self.config.timeouts.write_stall);
         }
-        self.clock.all_written();
-        self.outbound.pongs = 0;
-        if let Some(payload) = self.outbound.held_ping.take() {
-            self.answer_ping(&payload, out);
+        if outbound.up_to_pong == 0 {
+            outbound.pongs = 0;
+            if let Some(payload) = outbound.held_ping.take() {
+                self.answer_ping(&payload, out);
+            }
         }
     }
 
@@ -182,9 +186,10 @@ impl<R: Role> Connection<R> {
         if self.phase != Phase::Open {
             return;
         }
-        if self.outbound.pongs < self.config.limits.pending_pongs {
+        if self.outbound.pongs < self.config.limits.pending_pongs.max(1) {
             self.outbound.pongs += 1;
             self.append_frame(Opcode::Pong, payload, out);
+            self.outbound.up_to_pong = self.outbound.queued;
         } else {
             self.outbound.held_ping = Some(payload.into());
         }

@@ -119,13 +119,13 @@ impl Decoder {
     ) -> Result<Pause, Corrupt> {
         let mut hands = Hands { input, output, made: *made };
         let pause = loop {
-            if let Some(pause) = self.step(&mut hands)? {
+            if let Some(pause) = self.step(&mut hands).transpose() {
                 break pause;
             }
         };
         *made = hands.made;
         *input = hands.input;
-        Ok(pause)
+        pause
     }
 
     /// Takes what the last calls made into the window.

@@ -87,7 +87,8 @@ impl Inflater {
     ///
     /// # Errors
     ///
-    /// The peer's: [`InflateError::Corrupt`], now and on every later call.
+    /// The peer's: [`InflateError::Corrupt`], now and on every later call. What came before the
+    /// corrupt bytes has then been appended.
     pub fn inflate(
         &mut self,
         compressed: &[u8],
@@ -161,14 +162,7 @@ impl Inflater {
             }
             None => Box::new(Decoder::new(self.window_bits)),
         });
-        let start = out.len();
-        match fill(state, input, out, room) {
-            Ok(pause) => Ok(pause),
-            Err(Corrupt) => {
-                out.truncate(start);
-                Err(self.fail())
-            }
-        }
+        fill(state, input, out, room).map_err(|Corrupt| self.fail())
     }
 
     /// Gives the connection's context up. The state is dropped and never pooled: another
@@ -204,15 +198,24 @@ fn fill(
     let pause = loop {
         let step = input.len().saturating_mul(4).saturating_add(LEAST_STEP).min(STEP);
         let space = room.min(made + step);
+        make_room(out, start + space, start.saturating_add(room));
         out.resize(start + space, 0);
-        let pause = state.decode(input, &mut out[start..], &mut made)?;
-        if pause == Pause::Input || space == room {
+        let pause = state.decode(input, &mut out[start..], &mut made);
+        if pause != Ok(Pause::Output) || space == room {
             break pause;
         }
     };
     out.truncate(start + made);
     state.remember(&out[start..]);
-    Ok(pause)
+    pause
+}
+
+/// Makes room for `len` bytes in all: twice the room each time, but no more than `longest`.
+fn make_room(out: &mut Vec<u8>, len: usize, longest: usize) {
+    if len > out.capacity() {
+        let doubled = out.capacity().saturating_mul(2).min(longest);
+        out.reserve_exact(len.max(doubled) - out.len());
+    }
 }
 
 /// The least and the most output space made ready at once.
