@@ -65,7 +65,7 @@ impl Deflater {
         if position == Position::Last {
             if self.fed {
                 debug_assert!(out.ends_with(&TAIL), "a sync flush ends with an empty block");
-                out.truncate(out.len() - TAIL.len());
+                out.truncate(out.len().saturating_sub(TAIL.len()));
             } else {
                 // RFC 7692 section 7.2.3.6. zlib would not flush again after its last flush.
                 out.push(0);

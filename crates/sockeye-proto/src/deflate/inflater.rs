@@ -5,9 +5,8 @@
 
 use core::fmt;
 
-use zlib_rs::{Inflate, InflateFlush, Status};
-
 use super::Context;
+use super::decoder::{Corrupt, Decoder, Pause};
 use super::pool::Pool;
 
 /// One direction's decompressor (RFC 7692 section 7.2.2).
@@ -19,20 +18,9 @@ pub struct Inflater {
     pool: Pool,
     window_bits: u8,
     context: Context,
-    state: Option<Box<Inflate>>,
-    phase: Phase,
-    /// A byte that came out when there was no room for it.
-    spill: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Data is expected.
-    Open,
-    /// A final block has ended: the rest of the message is ignored.
-    Ended,
-    /// An earlier message was corrupt.
-    Dead,
+    state: Option<Box<Decoder>>,
+    /// A message was corrupt.
+    failed: bool,
 }
 
 /// What one step of inflating did.
@@ -91,8 +79,7 @@ impl Inflater {
             window_bits: window_bits.clamp(8, 15),
             context,
             state: None,
-            phase: Phase::Open,
-            spill: None,
+            failed: false,
         }
     }
 
@@ -107,8 +94,15 @@ impl Inflater {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Result<Inflated, InflateError> {
-        let _ = (compressed, out, room, self.window_bits, InflateFlush::NoFlush, Status::Ok);
-        Err(InflateError::Corrupt)
+        let mut input = compressed;
+        let pause = self.run(&mut input, out, room)?;
+        Ok(Inflated {
+            consumed: compressed.len() - input.len(),
+            status: match pause {
+                Pause::Input => InflateStatus::NeedInput,
+                Pause::Output => InflateStatus::OutputFull,
+            },
+        })
     }
 
     /// Ends the message, appending at most `room` bytes to `out`.
@@ -121,14 +115,68 @@ impl Inflater {
         out: &mut Vec<u8>,
         room: usize,
     ) -> Result<Finished, InflateError> {
-        let _ = (out, room, self.spill, self.phase == Phase::Dead, self.phase == Phase::Ended);
-        let _ = (self.pool.take_inflate().map(|s| self.pool.put_inflate(s)), self.context);
-        Err(InflateError::Corrupt)
+        if self.run(&mut &[][..], out, room)? == Pause::Output {
+            return Ok(Finished::OutputFull);
+        }
+        let Some(mut state) = self.state.take() else {
+            // No byte of payload came: an empty message.
+            return Ok(Finished::Whole);
+        };
+        // RFC 7692 section 7.2.2 has the receiver append the four bytes that end an empty stored
+        // block. That nothing but them is missing tells the same, and tells a message cut short.
+        if !state.at_message_end() {
+            return Err(self.fail());
+        }
+        match self.context {
+            Context::Forget => self.pool.put_inflate(state),
+            Context::Keep => {
+                state.restart();
+                self.state = Some(state);
+            }
+        }
+        Ok(Finished::Whole)
     }
 
     /// Returns whether a decompressor is held at this moment.
     pub fn holds_state(&self) -> bool {
         self.state.is_some()
+    }
+
+    fn run(
+        &mut self,
+        input: &mut &[u8],
+        out: &mut Vec<u8>,
+        room: usize,
+    ) -> Result<Pause, InflateError> {
+        if self.failed {
+            return Err(InflateError::Corrupt);
+        }
+        if self.state.is_none() && input.is_empty() {
+            return Ok(Pause::Input);
+        }
+        let state = self.state.get_or_insert_with(|| match self.pool.take_inflate() {
+            Some(mut state) => {
+                state.reset(self.window_bits);
+                state
+            }
+            None => Box::new(Decoder::new(self.window_bits)),
+        });
+        let start = out.len();
+        match fill(state, input, out, room) {
+            Ok(pause) => Ok(pause),
+            Err(Corrupt) => {
+                out.truncate(start);
+                Err(self.fail())
+            }
+        }
+    }
+
+    /// Gives the connection's context up. The state is dropped and never pooled: another
+    /// connection must not start from it.
+    fn fail(&mut self) -> InflateError {
+        self.failed = true;
+        self.state = None;
+        InflateError::Corrupt
     }
 }
 
@@ -137,8 +185,36 @@ impl fmt::Debug for Inflater {
         f.debug_struct("Inflater")
             .field("window_bits", &self.window_bits)
             .field("context", &self.context)
-            .field("phase", &self.phase)
+            .field("failed", &self.failed)
             .field("holds_state", &self.holds_state())
             .finish_non_exhaustive()
     }
 }
+
+/// Decodes into fresh space behind `out`, a step at a time, so that a claim of much room costs
+/// nothing until bytes come.
+fn fill(
+    state: &mut Decoder,
+    input: &mut &[u8],
+    out: &mut Vec<u8>,
+    room: usize,
+) -> Result<Pause, Corrupt> {
+    let start = out.len();
+    let mut made = 0;
+    let pause = loop {
+        let step = input.len().saturating_mul(4).clamp(LEAST_STEP, STEP);
+        let space = room.min(made + step);
+        out.resize(start + space, 0);
+        let pause = state.decode(input, &mut out[start..], &mut made)?;
+        if pause == Pause::Input || space == room {
+            break pause;
+        }
+    };
+    out.truncate(start + made);
+    state.remember(&out[start..]);
+    Ok(pause)
+}
+
+/// The least and the most output space made ready at once.
+const LEAST_STEP: usize = 256;
+const STEP: usize = 64 << 10;

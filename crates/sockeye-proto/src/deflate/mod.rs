@@ -3,7 +3,9 @@
 //! Negotiation is part of the opening handshake; this module holds its result, [`Params`], and
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
+mod decoder;
 mod deflater;
+mod huffman;
 mod inflater;
 mod negotiate;
 mod pool;

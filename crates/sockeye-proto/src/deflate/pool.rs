@@ -6,13 +6,15 @@
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zlib_rs::{Deflate, Inflate};
+use zlib_rs::Deflate;
+
+use super::decoder::Decoder;
 
 /// Compressors and decompressors at rest, shared by the connections of one configuration.
 ///
 /// A connection that forgets its messages takes a state for the length of one message and gives it
-/// back blank. At most four of a kind rest here: each is some 140 to 380 KiB to compress and less
-/// than 64 KiB to decompress, and more than one is in use only while threads work at once or
+/// back blank. At most four of a kind rest here: each is some 140 to 380 KiB to compress and 13
+/// to 45 KiB to decompress, and more than one is in use only while threads work at once or
 /// messages arrive in pieces. Others are freed when their message ends.
 #[derive(Clone, Default)]
 pub struct Pool {
@@ -22,7 +24,7 @@ pub struct Pool {
 #[derive(Default)]
 struct Shelves {
     deflates: Vec<(DeflateKind, Box<Deflate>)>,
-    inflates: Vec<Box<Inflate>>,
+    inflates: Vec<Box<Decoder>>,
 }
 
 /// What makes one compressor as good as another.
@@ -57,12 +59,12 @@ impl Pool {
         }
     }
 
-    pub(super) fn take_inflate(&self) -> Option<Box<Inflate>> {
+    pub(super) fn take_inflate(&self) -> Option<Box<Decoder>> {
         self.lock().inflates.pop()
     }
 
     /// Keeps a blank decompressor unless enough are here.
-    pub(super) fn put_inflate(&self, state: Box<Inflate>) {
+    pub(super) fn put_inflate(&self, state: Box<Decoder>) {
         let mut shelves = self.lock();
         if shelves.inflates.len() < AT_REST {
             shelves.inflates.push(state);

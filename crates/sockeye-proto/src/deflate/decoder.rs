@@ -1,0 +1,520 @@
+//! DEFLATE blocks into bytes (RFC 1951), in pieces of any size.
+//!
+//! This decoder is our own for what WebSocket needs and zlib's does not give: a distance beyond
+//! the agreed window is refused exactly, the window takes no more memory than was agreed, and the
+//! end of a message tells whether it fell between two blocks. It knows nothing of messages.
+
+use super::huffman::{BadCode, Codes, Kind};
+
+/// The state of one stream between two calls.
+pub(super) struct Decoder {
+    history: History,
+    bits: u64,
+    bit_count: u32,
+    state: State,
+    /// The block being read is the last of its stream.
+    last: bool,
+    codes: Codes,
+    lengths: [u8; LENGTHS],
+}
+
+/// Where in a block the stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the three bits that start a block.
+    Header,
+    /// Before the length of a stored block, on a byte boundary.
+    StoredLength,
+    /// Inside a stored block with so many bytes to come.
+    Stored(usize),
+    /// Before the three counts of a dynamic block.
+    Counts,
+    /// Reading the lengths of the code for code lengths.
+    CodeLengths { counts: Counts, at: usize },
+    /// Reading the code lengths of literals and distances.
+    Lengths { counts: Counts, at: usize },
+    /// Between two symbols of a compressed block.
+    Symbols(Source),
+    /// Inside a match.
+    Match { source: Source, length: usize, distance: usize },
+    /// After the last block.
+    End,
+}
+
+/// Which codes a block uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Dynamic,
+    Fixed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    literals: usize,
+    distances: usize,
+    code_lengths: usize,
+}
+
+/// Why decoding paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The input is used up.
+    Input,
+    /// A byte is due and the output has no place for it.
+    Output,
+}
+
+/// The stream is not DEFLATE, or looks back too far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Corrupt;
+
+impl From<BadCode> for Corrupt {
+    fn from(_: BadCode) -> Self {
+        Self
+    }
+}
+
+/// The bytes in hand: what comes in, and what this call has made so far.
+struct Hands<'i, 'o> {
+    input: &'i [u8],
+    output: &'o mut [u8],
+    made: usize,
+}
+
+impl Decoder {
+    /// Makes a decoder for a window of `1 << window_bits` bytes, none of which is taken yet.
+    pub(super) fn new(window_bits: u8) -> Self {
+        Self {
+            history: History::new(window_bits),
+            bits: 0,
+            bit_count: 0,
+            state: State::Header,
+            last: false,
+            codes: Codes::empty(),
+            lengths: [0; LENGTHS],
+        }
+    }
+
+    /// Forgets everything and starts with another window.
+    pub(super) fn reset(&mut self, window_bits: u8) {
+        self.history.reset(window_bits);
+        self.restart();
+    }
+
+    /// Starts a new stream that may still look back at this one.
+    pub(super) fn restart(&mut self) {
+        self.bits = 0;
+        self.bit_count = 0;
+        self.state = State::Header;
+        self.last = false;
+    }
+
+    /// Decodes from the front of `input` into `output[*made..]`, where `output[..*made]` is what
+    /// was made since the last [`remember`](Self::remember). Advances both.
+    pub(super) fn decode(
+        &mut self,
+        input: &mut &[u8],
+        output: &mut [u8],
+        made: &mut usize,
+    ) -> Result<Pause, Corrupt> {
+        let mut hands = Hands { input, output, made: *made };
+        let pause = loop {
+            if let Some(pause) = self.step(&mut hands)? {
+                break pause;
+            }
+        };
+        *made = hands.made;
+        *input = hands.input;
+        Ok(pause)
+    }
+
+    /// Takes what the last calls made into the window.
+    pub(super) fn remember(&mut self, made: &[u8]) {
+        self.history.push(made);
+    }
+
+    /// Returns whether a message may end here: before the length of the empty stored block whose
+    /// four last bytes the peer left out (RFC 7692 section 7.2.1), between two blocks for a peer
+    /// that sent them all the same, or anywhere after a final block.
+    pub(super) fn at_message_end(&self) -> bool {
+        match self.state {
+            State::End => true,
+            State::Header => self.bits == 0,
+            State::StoredLength => self.bit_count == 0,
+            _ => false,
+        }
+    }
+
+    /// Goes on to the next state; `Some` if it cannot.
+    fn step(&mut self, hands: &mut Hands<'_, '_>) -> Result<Option<Pause>, Corrupt> {
+        match self.state {
+            State::Header => self.header(hands),
+            State::StoredLength => self.stored_length(hands),
+            State::Stored(left) => Ok(self.stored(left, hands)),
+            State::Counts => self.counts(hands),
+            State::CodeLengths { counts, at } => self.code_lengths(counts, at, hands),
+            State::Lengths { counts, at } => self.lengths(counts, at, hands),
+            State::Symbols(source) => self.symbols(source, hands),
+            State::Match { source, length, distance } => {
+                let left = self.history.copy(hands, length, distance);
+                if left == 0 {
+                    self.state = State::Symbols(source);
+                    return Ok(None);
+                }
+                self.state = State::Match { source, length: left, distance };
+                Ok(Some(Pause::Output))
+            }
+            State::End => {
+                hands.input = &[];
+                Ok(Some(Pause::Input))
+            }
+        }
+    }
+
+    fn header(&mut self, hands: &mut Hands<'_, '_>) -> Result<Option<Pause>, Corrupt> {
+        let Some(header) = self.take(3, hands) else {
+            return Ok(Some(Pause::Input));
+        };
+        self.last = header & 1 == 1;
+        self.state = match header >> 1 {
+            0 => {
+                let odd = self.bit_count % 8;
+                self.drop_bits(odd);
+                State::StoredLength
+            }
+            1 => State::Symbols(Source::Fixed),
+            2 => State::Counts,
+            _ => return Err(Corrupt),
+        };
+        Ok(None)
+    }
+
+    fn stored_length(&mut self, hands: &mut Hands<'_, '_>) -> Result<Option<Pause>, Corrupt> {
+        let Some(both) = self.take(32, hands) else {
+            return Ok(Some(Pause::Input));
+        };
+        let (length, complement) = (both & 0xffff, both >> 16);
+        if length ^ complement != 0xffff {
+            return Err(Corrupt);
+        }
+        self.state = State::Stored(length);
+        Ok(None)
+    }
+
+    fn stored(&mut self, mut left: usize, hands: &mut Hands<'_, '_>) -> Option<Pause> {
+        while left > 0 {
+            let space = &mut hands.output[hands.made..];
+            if space.is_empty() {
+                self.state = State::Stored(left);
+                return Some(Pause::Output);
+            }
+            let count = if self.bit_count > 0 {
+                space[0] = self.bits as u8;
+                self.drop_bits(8);
+                1
+            } else {
+                let count = left.min(space.len()).min(hands.input.len());
+                let (now, later) = hands.input.split_at(count);
+                space[..count].copy_from_slice(now);
+                hands.input = later;
+                count
+            };
+            if count == 0 {
+                self.state = State::Stored(left);
+                return Some(Pause::Input);
+            }
+            hands.made += count;
+            left -= count;
+        }
+        self.end_block();
+        None
+    }
+
+    fn counts(&mut self, hands: &mut Hands<'_, '_>) -> Result<Option<Pause>, Corrupt> {
+        let Some(bits) = self.take(14, hands) else {
+            return Ok(Some(Pause::Input));
+        };
+        let counts = Counts {
+            literals: (bits & 31) + 257,
+            distances: (bits >> 5 & 31) + 1,
+            code_lengths: (bits >> 10) + 4,
+        };
+        // Symbols that no code may use (RFC 1951 section 3.2.6).
+        if counts.literals > 286 || counts.distances > 30 {
+            return Err(Corrupt);
+        }
+        self.lengths = [0; LENGTHS];
+        self.state = State::CodeLengths { counts, at: 0 };
+        Ok(None)
+    }
+
+    fn code_lengths(
+        &mut self,
+        counts: Counts,
+        from: usize,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<Option<Pause>, Corrupt> {
+        for (at, &symbol) in ORDER.iter().enumerate().take(counts.code_lengths).skip(from) {
+            let Some(length) = self.take(3, hands) else {
+                self.state = State::CodeLengths { counts, at };
+                return Ok(Some(Pause::Input));
+            };
+            self.lengths[symbol] = length as u8;
+        }
+        self.codes.set_code_lengths(&self.lengths[..ORDER.len()])?;
+        self.state = State::Lengths { counts, at: 0 };
+        Ok(None)
+    }
+
+    fn lengths(
+        &mut self,
+        counts: Counts,
+        from: usize,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<Option<Pause>, Corrupt> {
+        let total = counts.literals + counts.distances;
+        let mut at = from;
+        while at < total {
+            self.fill(hands);
+            let entry = self.codes.literal(self.bits);
+            let used = entry.bits();
+            let (extra, least) = match entry.value() {
+                16 => (2, 3),
+                17 => (3, 3),
+                18 => (7, 11),
+                _ => (0, 1),
+            };
+            if used + extra > self.bit_count {
+                self.state = State::Lengths { counts, at };
+                return Ok(Some(Pause::Input));
+            }
+            if entry.kind() != Kind::Literal {
+                return Err(Corrupt);
+            }
+            let more = (self.bits >> used) as usize & ((1 << extra) - 1);
+            let length = match entry.value() {
+                16 => *self.lengths[..at].last().ok_or(Corrupt)?,
+                17 | 18 => 0,
+                length => length as u8,
+            };
+            self.drop_bits(used + extra);
+            let run = self.lengths[..total].get_mut(at..at + least + more).ok_or(Corrupt)?;
+            run.fill(length);
+            at += run.len();
+        }
+        // A block without an end could not be left.
+        if self.lengths[256] == 0 {
+            return Err(Corrupt);
+        }
+        let (literals, distances) = self.lengths[..total].split_at(counts.literals);
+        self.codes.set_literals(literals)?;
+        self.codes.set_distances(distances)?;
+        self.state = State::Symbols(Source::Dynamic);
+        Ok(None)
+    }
+
+    /// Decodes symbols until the block ends or a hand is empty.
+    ///
+    /// A length and its distance take at most 48 bits, so the bit buffer holds them whole and
+    /// they are taken together or not at all.
+    fn symbols(
+        &mut self,
+        source: Source,
+        hands: &mut Hands<'_, '_>,
+    ) -> Result<Option<Pause>, Corrupt> {
+        loop {
+            if self.bit_count < 48 {
+                self.fill(hands);
+            }
+            let codes = match source {
+                Source::Dynamic => &self.codes,
+                Source::Fixed => Codes::fixed(),
+            };
+            let entry = codes.literal(self.bits);
+            let mut used = entry.bits();
+            if used > self.bit_count {
+                return Ok(Some(Pause::Input));
+            }
+            if entry.is_literal() {
+                let Some(slot) = hands.output.get_mut(hands.made) else {
+                    return Ok(Some(Pause::Output));
+                };
+                *slot = entry.value() as u8;
+                hands.made += 1;
+                self.drop_bits(used);
+                continue;
+            }
+            match entry.kind() {
+                Kind::Base => {}
+                Kind::End => {
+                    self.drop_bits(used);
+                    self.end_block();
+                    return Ok(None);
+                }
+                _ => return Err(Corrupt),
+            }
+            let length = usize::from(entry.value()) + extra_bits(self.bits >> used, entry.extra());
+            used += entry.extra();
+            let entry = codes.distance(self.bits >> used);
+            if used + entry.bits() + entry.extra() > self.bit_count {
+                return Ok(Some(Pause::Input));
+            }
+            if entry.kind() != Kind::Base {
+                return Err(Corrupt);
+            }
+            used += entry.bits();
+            let distance =
+                usize::from(entry.value()) + extra_bits(self.bits >> used, entry.extra());
+            self.drop_bits(used + entry.extra());
+            if !self.history.reaches(distance, hands.made) {
+                return Err(Corrupt);
+            }
+            let left = self.history.copy(hands, length, distance);
+            if left > 0 {
+                self.state = State::Match { source, length: left, distance };
+                return Ok(Some(Pause::Output));
+            }
+        }
+    }
+
+    fn end_block(&mut self) {
+        self.state = if self.last { State::End } else { State::Header };
+    }
+
+    /// Takes `count` bits, at most 32, if that many are there.
+    fn take(&mut self, count: u32, hands: &mut Hands<'_, '_>) -> Option<usize> {
+        self.fill(hands);
+        if self.bit_count < count {
+            return None;
+        }
+        let taken = extra_bits(self.bits, count);
+        self.drop_bits(count);
+        Some(taken)
+    }
+
+    #[inline]
+    fn drop_bits(&mut self, count: u32) {
+        self.bits >>= count;
+        self.bit_count -= count;
+    }
+
+    /// Fills the bit buffer to at least 56 bits, or with all there is.
+    #[inline]
+    fn fill(&mut self, hands: &mut Hands<'_, '_>) {
+        if let Some(word) = hands.input.first_chunk::<8>() {
+            let bytes = (63 - self.bit_count) / 8;
+            let fresh = u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * bytes).min(63));
+            if bytes > 0 {
+                self.bits |= fresh << self.bit_count;
+                self.bit_count += 8 * bytes;
+                hands.input = &hands.input[bytes as usize..];
+            }
+            return;
+        }
+        while let (true, Some((&byte, rest))) = (self.bit_count < 56, hands.input.split_first()) {
+            self.bits |= u64::from(byte) << self.bit_count;
+            self.bit_count += 8;
+            hands.input = rest;
+        }
+    }
+}
+
+/// The last bytes of the stream, as many as the agreed window, in a ring.
+struct History {
+    ring: Vec<u8>,
+    /// Where the next byte goes; the end of the ring until it is full.
+    at: usize,
+    window: usize,
+}
+
+impl History {
+    fn new(window_bits: u8) -> Self {
+        Self { ring: Vec::new(), at: 0, window: 1 << window_bits }
+    }
+
+    fn reset(&mut self, window_bits: u8) {
+        self.ring.clear();
+        self.at = 0;
+        self.window = 1 << window_bits;
+    }
+
+    /// Returns whether a distance stays inside the window and the stream, of which `made` bytes
+    /// are not in the ring yet.
+    #[inline]
+    fn reaches(&self, distance: usize, made: usize) -> bool {
+        distance <= self.window && distance <= self.ring.len() + made
+    }
+
+    fn push(&mut self, made: &[u8]) {
+        let tail = &made[made.len().saturating_sub(self.window)..];
+        let grow = tail.len().min(self.window - self.ring.len());
+        let (first, rest) = tail.split_at(grow);
+        if self.ring.capacity() < self.ring.len() + grow {
+            // In powers of two and never beyond the window, which doubling could pass.
+            let target = (self.ring.len() + grow).next_power_of_two().min(self.window);
+            self.ring.reserve_exact(target - self.ring.len());
+        }
+        self.ring.extend_from_slice(first);
+        self.at = (self.at + grow) % self.window;
+        let (second, third) = rest.split_at(rest.len().min(self.window - self.at));
+        self.ring[self.at..][..second.len()].copy_from_slice(second);
+        self.ring[..third.len()].copy_from_slice(third);
+        self.at = (self.at + rest.len()) % self.window;
+    }
+
+    /// Repeats `length` bytes from `distance` back, as far as there is space; returns how many
+    /// are left. The distance must have been checked.
+    #[inline]
+    fn copy(&self, hands: &mut Hands<'_, '_>, length: usize, distance: usize) -> usize {
+        let Hands { output, made, .. } = hands;
+        let from = made.wrapping_sub(distance);
+        // Most matches are short: sixteen bytes in one go, of which the next bytes overwrite
+        // what is too much.
+        if length <= 16
+            && distance >= 16
+            && distance <= *made
+            && output.len() - *made >= 16
+            && let Some(&bytes) = output[from..].first_chunk::<16>()
+        {
+            output[*made..][..16].copy_from_slice(&bytes);
+            *made += length;
+            return 0;
+        }
+        self.copy_any(hands, length, distance)
+    }
+
+    fn copy_any(&self, hands: &mut Hands<'_, '_>, length: usize, distance: usize) -> usize {
+        let Hands { output, made, .. } = hands;
+        let mut left = length.min(output.len() - *made);
+        let unplaced = length - left;
+        // First what lies in the ring, in up to two pieces,
+        while left > 0 && distance > *made {
+            let back = distance - *made;
+            let from =
+                if back <= self.at { self.at - back } else { self.at + self.ring.len() - back };
+            let count = left.min(back).min(self.ring.len() - from);
+            output[*made..][..count].copy_from_slice(&self.ring[from..][..count]);
+            *made += count;
+            left -= count;
+        }
+        // then what this call made, where a match may run into the bytes it makes itself.
+        let from = made.wrapping_sub(distance);
+        while left > 0 {
+            let count = left.min(*made - from);
+            output.copy_within(from..from + count, *made);
+            *made += count;
+            left -= count;
+        }
+        unplaced
+    }
+}
+
+#[inline]
+fn extra_bits(bits: u64, count: u32) -> usize {
+    (bits & ((1 << count) - 1)) as usize
+}
+
+/// The order in which the lengths of the code length code come (RFC 1951 section 3.2.7).
+const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+/// Code lengths of both alphabets: 286 and 30 at most, rounded up.
+const LENGTHS: usize = 320;

@@ -1,0 +1,292 @@
+//! Huffman codes of DEFLATE as look-up tables (RFC 1951 section 3.2).
+//!
+//! A table is a power of two of entries, indexed by the next bits of the stream; codes longer than
+//! its root go on in a second table behind the root. Everything a stream may declare fits: the
+//! worst cases, 1,332 entries for lengths at 10 root bits and 592 for distances at 9, are zlib's.
+
+use std::sync::LazyLock;
+
+/// The codes of one block.
+pub(super) struct Codes {
+    pub(super) literals: [Entry; LITERALS],
+    pub(super) distances: [Entry; DISTANCES],
+}
+
+/// One look-up: the bits of its code, what they mean, and the value.
+///
+/// Bits 0 to 3 are the length of the code, 4 to 7 the [`Kind`], 8 to 15 the count of extra bits,
+/// 16 to 31 the value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry(u32);
+
+/// What an entry means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No code starts like this.
+    Invalid,
+    /// The value is a byte, or a symbol of the code length code.
+    Literal,
+    /// The value is the base of a length or distance, to which extra bits are added.
+    Base,
+    /// The block ends.
+    End,
+    /// The code is longer than the root: the value is where its table starts.
+    Link,
+}
+
+/// What a set of code lengths stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    CodeLengths,
+    Distances,
+    Literals,
+}
+
+/// The code lengths that a stream declared are no prefix code.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadCode;
+
+impl Entry {
+    const INVALID: Self = Self::new(Kind::Invalid, 0, 0, 1);
+
+    const fn new(kind: Kind, value: u16, extra: u8, bits: u8) -> Self {
+        let kind = kind as u32;
+        Self((value as u32) << 16 | (extra as u32) << 8 | kind << 4 | bits as u32)
+    }
+
+    fn with_bits(self, bits: u8) -> Self {
+        Self(self.0 & !0xf | u32::from(bits))
+    }
+
+    #[inline]
+    pub(super) fn bits(self) -> u32 {
+        self.0 & 0xf
+    }
+
+    #[inline]
+    pub(super) fn extra(self) -> u32 {
+        self.0 >> 8 & 0xff
+    }
+
+    #[inline]
+    pub(super) fn value(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    #[inline]
+    pub(super) fn is_literal(self) -> bool {
+        self.0 & 0xf0 == (Kind::Literal as u32) << 4
+    }
+
+    #[inline]
+    pub(super) fn kind(self) -> Kind {
+        match self.0 >> 4 & 0xf {
+            1 => Kind::Literal,
+            2 => Kind::Base,
+            3 => Kind::End,
+            4 => Kind::Link,
+            _ => Kind::Invalid,
+        }
+    }
+}
+
+impl Codes {
+    /// Returns tables in which no code is valid.
+    pub(super) const fn empty() -> Self {
+        Self { literals: [Entry::INVALID; LITERALS], distances: [Entry::INVALID; DISTANCES] }
+    }
+
+    /// Returns the fixed codes (RFC 1951 section 3.2.6).
+    pub(super) fn fixed() -> &'static Self {
+        &FIXED
+    }
+
+    /// Builds the literal and length code.
+    pub(super) fn set_literals(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
+        build(Alphabet::Literals, lengths, ROOT_LITERALS, &mut self.literals)
+    }
+
+    /// Builds the distance code.
+    pub(super) fn set_distances(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
+        build(Alphabet::Distances, lengths, ROOT_DISTANCES, &mut self.distances)
+    }
+
+    /// Builds the code for code lengths in the place of the literals, which follow it.
+    pub(super) fn set_code_lengths(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
+        build(Alphabet::CodeLengths, lengths, ROOT_LITERALS, &mut self.literals)
+    }
+
+    /// Looks up the literal or length at the front of `bits`.
+    #[inline]
+    pub(super) fn literal(&self, bits: u64) -> Entry {
+        look_up(&self.literals, ROOT_LITERALS, bits)
+    }
+
+    /// Looks up the distance at the front of `bits`.
+    #[inline]
+    pub(super) fn distance(&self, bits: u64) -> Entry {
+        look_up(&self.distances, ROOT_DISTANCES, bits)
+    }
+}
+
+/// Looks up a code. `N` is a power of two, so that masking keeps every index inside.
+#[inline]
+fn look_up<const N: usize>(table: &[Entry; N], root: u32, bits: u64) -> Entry {
+    let at = bits as usize & ((1 << root) - 1);
+    let entry = table[at & (N - 1)];
+    if entry.0 & 0xf0 != (Kind::Link as u32) << 4 {
+        return entry;
+    }
+    let more = (bits >> root) as usize & ((1 << entry.extra()) - 1);
+    table[(usize::from(entry.value()) + more) & (N - 1)]
+}
+
+/// Builds the table of a canonical code from its lengths, as zlib does: a code must be complete,
+/// but one that has a single symbol of one bit, or none, is let pass until it is used.
+fn build(
+    alphabet: Alphabet,
+    lengths: &[u8],
+    root: u32,
+    table: &mut [Entry],
+) -> Result<(), BadCode> {
+    let mut count = [0u16; 16];
+    for &length in lengths {
+        count[usize::from(length & 15)] += 1;
+    }
+    let used = 1..16;
+    let max = used.clone().rev().find(|&l| count[l] != 0).unwrap_or(0);
+    let mut left = 1i32;
+    for length in used {
+        left = (left << 1) - i32::from(count[length]);
+        if left < 0 {
+            return Err(BadCode);
+        }
+    }
+    let root_size = 1usize << root;
+    if left > 0 {
+        if max > 1 || (max == 1 && alphabet == Alphabet::CodeLengths) {
+            return Err(BadCode);
+        }
+        table[..root_size].fill(Entry::INVALID);
+    }
+
+    // The symbols in the order of their codes.
+    let mut offset = [0u16; 17];
+    for length in 1..16 {
+        offset[length + 1] = offset[length] + count[length];
+    }
+    let mut sorted = [0u16; 320];
+    for (symbol, &length) in (0u16..).zip(lengths) {
+        if length != 0 {
+            let at = &mut offset[usize::from(length & 15)];
+            sorted[usize::from(*at)] = symbol;
+            *at += 1;
+        }
+    }
+
+    let total: u16 = count[1..].iter().sum();
+    let mut code = 0u32;
+    let mut previous = 0usize;
+    let mut end = root_size;
+    let mut sub = (usize::MAX, 0usize, 0u32); // prefix, start, bits
+    for &symbol in &sorted[..usize::from(total)] {
+        let length = usize::from(lengths[usize::from(symbol)]);
+        code <<= length - previous;
+        previous = length;
+        let bits = length as u32;
+        let reversed = (code.reverse_bits() >> (32 - bits)) as usize;
+        code += 1;
+        let entry = meaning(alphabet, symbol);
+        let spread = entry.with_bits(length as u8);
+        if bits <= root {
+            for slot in table[reversed..root_size].iter_mut().step_by(1 << length) {
+                *slot = spread;
+            }
+            continue;
+        }
+        let prefix = reversed & (root_size - 1);
+        if sub.0 != prefix {
+            let width = sub_table_bits(&count, bits - root, root, max as u32);
+            sub = (prefix, end, width);
+            end += 1 << width;
+            let start = u16::try_from(sub.1).unwrap_or(u16::MAX);
+            table[prefix] = Entry::new(Kind::Link, start, width as u8, 0);
+        }
+        count[length] -= 1;
+        let first = sub.1 + (reversed >> root);
+        let step = 1usize << (bits - root);
+        for slot in table[first..sub.1 + (1 << sub.2)].iter_mut().step_by(step) {
+            *slot = spread;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the width of a second table whose first code has `bits` more bits than the root: just
+/// enough that the codes still to place fill it. `count` holds the codes not yet placed.
+fn sub_table_bits(count: &[u16; 16], bits: u32, root: u32, max: u32) -> u32 {
+    let mut width = bits;
+    let mut left = 1i32 << width;
+    while width + root < max {
+        left -= i32::from(count[(width + root) as usize]);
+        if left <= 0 {
+            break;
+        }
+        width += 1;
+        left <<= 1;
+    }
+    width
+}
+
+/// Returns what a symbol means, without the length of its code.
+fn meaning(alphabet: Alphabet, symbol: u16) -> Entry {
+    match (alphabet, symbol) {
+        (Alphabet::CodeLengths, _) | (Alphabet::Literals, 0..256) => {
+            Entry::new(Kind::Literal, symbol, 0, 0)
+        }
+        (Alphabet::Literals, 256) => Entry::new(Kind::End, 0, 0, 0),
+        (Alphabet::Literals, _) => base(&LENGTHS, symbol - 257),
+        (Alphabet::Distances, _) => base(&DISTANCE_BASES, symbol),
+    }
+}
+
+fn base(bases: &[(u16, u8)], symbol: u16) -> Entry {
+    match bases.get(usize::from(symbol)) {
+        Some(&(value, extra)) => Entry::new(Kind::Base, value, extra, 0),
+        None => Entry::INVALID,
+    }
+}
+
+static FIXED: LazyLock<Codes> = LazyLock::new(|| {
+    let mut lengths = [8u8; 288];
+    lengths[144..256].fill(9);
+    lengths[256..280].fill(7);
+    let mut codes = Codes::empty();
+    let built = codes.set_literals(&lengths).and(codes.set_distances(&[5; 32]));
+    debug_assert_eq!(built, Ok(()), "the fixed codes are complete");
+    codes
+});
+
+/// RFC 1951 section 3.2.5: base and extra bits of the length symbols from 257.
+#[rustfmt::skip]
+const LENGTHS: [(u16, u8); 29] = [
+    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0),
+    (11, 1), (13, 1), (15, 1), (17, 1), (19, 2), (23, 2), (27, 2), (31, 2),
+    (35, 3), (43, 3), (51, 3), (59, 3), (67, 4), (83, 4), (99, 4), (115, 4),
+    (131, 5), (163, 5), (195, 5), (227, 5), (258, 0),
+];
+/// The same for the distance symbols.
+#[rustfmt::skip]
+const DISTANCE_BASES: [(u16, u8); 30] = [
+    (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1), (9, 2), (13, 2), (17, 3), (25, 3),
+    (33, 4), (49, 4), (65, 5), (97, 5), (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8),
+    (1025, 9), (1537, 9), (2049, 10), (3073, 10), (4097, 11), (6145, 11), (8193, 12), (12289, 12),
+    (16385, 13), (24577, 13),
+];
+
+const ROOT_LITERALS: u32 = 10;
+const ROOT_DISTANCES: u32 = 9;
+/// 1,332 entries at most, rounded up so that a mask replaces the bounds check.
+const LITERALS: usize = 2048;
+/// 592 entries at most, rounded up likewise.
+const DISTANCES: usize = 1024;
