@@ -7,11 +7,12 @@ mod decoder;
 mod deflater;
 mod huffman;
 mod inflater;
-mod negotiate;
+pub(crate) mod negotiate;
 mod pool;
 
 pub use deflater::Deflater;
 pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
+pub use negotiate::{AnswerError, ClientWindow, Offer};
 pub use pool::Pool;
 
 /// Whether one direction remembers its messages from one to the next (RFC 7692 section 7.1.1).

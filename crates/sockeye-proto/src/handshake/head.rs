@@ -1,0 +1,339 @@
+//! Reading the head of an HTTP message as it arrives: where it ends, and whether it is well-formed.
+//!
+//! Owns the strictness: a head that passes here holds no bare CR or LF, no control character, no
+//! folded line and no name that another parser could read otherwise. It keeps no copy of the bytes
+//! and gives them no meaning; [`RequestHead`](super::RequestHead) does.
+
+use core::fmt;
+
+use super::Rejection;
+use super::fields::{is_token_byte, is_value_byte};
+use crate::Limits;
+
+/// Finds the end of a head, byte by byte, and stops at the first byte that cannot belong to one.
+///
+/// Each byte is looked at once, however the head is cut into reads.
+///
+/// ```
+/// use sockeye_proto::Limits;
+/// use sockeye_proto::handshake::{HeadError, HeadReader};
+///
+/// let limits = Limits::default();
+/// let mut reader = HeadReader::request();
+/// assert_eq!(reader.read(b"GET / HTTP/1.1\r\nHo", &limits), Ok(None));
+/// assert_eq!(reader.read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nmore", &limits), Ok(Some(27)));
+///
+/// // What is not HTTP is told at once, not after a time-out.
+/// assert_eq!(HeadReader::request().read(&[0x16, 0x03], &limits), Err(HeadError::Tls));
+/// ```
+#[derive(Clone, Debug)]
+pub struct HeadReader {
+    state: State,
+    scanned: usize,
+    target: usize,
+    headers: usize,
+    version: (u8, u8),
+    #[cfg(test)]
+    steps: usize,
+}
+
+/// Why bytes are not the head of an HTTP/1.1 message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// A TLS handshake on a port without TLS.
+    Tls,
+    /// Something other than HTTP.
+    NotHttp,
+    /// More than four empty lines before the request line.
+    EmptyLines,
+    /// A request line that is not `method SP target SP HTTP/n.n`, or a status line that is not
+    /// `HTTP/1.n SP status SP reason`.
+    StartLine,
+    /// A version of HTTP that this end does not speak.
+    Version,
+    /// A byte in the request target that is not visible ASCII.
+    Target,
+    /// A CR or LF that does not end a line together with the other.
+    LineEnding,
+    /// A header line that starts with a space or tab (obsolete line folding).
+    Folded,
+    /// A header name that is empty, is no token, or is not followed by a colon at once.
+    HeaderName,
+    /// A control character in a header value.
+    HeaderValue,
+    /// The request target is longer than this many bytes.
+    TargetTooLong(usize),
+    /// The head is longer than this many bytes.
+    HeadTooLong(usize),
+    /// The head has more header lines than this.
+    TooManyHeaders(usize),
+    /// The head ends before its empty line.
+    Incomplete,
+}
+
+/// Where in a head the next byte belongs.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before the request line, after this many empty lines.
+    Start(u8),
+    /// After the CR of a leading empty line; the count includes it.
+    StartLf(u8),
+    /// In the method, after this many bytes.
+    Method(u8),
+    Target,
+    /// In a request's version, after this many bytes.
+    Version(u8),
+    /// In a response's version and status, after this many bytes.
+    Status(u8),
+    Reason,
+    /// After the CR of the first line.
+    FirstLf,
+    LineStart,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+    Done,
+    Failed(HeadError),
+}
+
+impl HeadReader {
+    /// Expects a request.
+    pub const fn request() -> Self {
+        Self::starting(State::Start(0))
+    }
+
+    /// Expects a response.
+    pub const fn response() -> Self {
+        Self::starting(State::Status(0))
+    }
+
+    const fn starting(state: State) -> Self {
+        Self {
+            state,
+            scanned: 0,
+            target: 0,
+            headers: 0,
+            version: (1, 1),
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
+
+    /// Looks at what is new in `received`, which holds every byte since the start, and returns the
+    /// length of the head once it is complete. What follows it belongs to the connection.
+    ///
+    /// # Errors
+    /// The peer's faults: anything but a well-formed head, told at the first wrong byte, and limits
+    /// told at the first byte beyond them. A reader that failed fails again.
+    pub fn read(&mut self, received: &[u8], limits: &Limits) -> Result<Option<usize>, HeadError> {
+        for byte in received.get(self.scanned..).unwrap_or_default() {
+            if matches!(self.state, State::Done | State::Failed(_)) {
+                break;
+            }
+            let next = if self.scanned < limits.head {
+                self.step(*byte, limits)
+            } else {
+                Err(HeadError::HeadTooLong(limits.head))
+            };
+            self.state = next.unwrap_or_else(State::Failed);
+            self.scanned += 1;
+        }
+        match self.state {
+            State::Done => Ok(Some(self.scanned)),
+            State::Failed(error) => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns how many header lines were seen.
+    pub(super) fn header_count(&self) -> usize {
+        self.headers
+    }
+
+    fn step(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {
+        #[cfg(test)]
+        {
+            self.steps += 1;
+        }
+        match (self.state, byte) {
+            (State::Start(_), TLS_HANDSHAKE) => Err(HeadError::Tls),
+            (State::Start(MAX_EMPTY_LINES), b'\r') => Err(HeadError::EmptyLines),
+            (State::Start(lines), b'\r') => Ok(State::StartLf(lines + 1)),
+            (State::StartLf(lines), b'\n') => Ok(State::Start(lines)),
+            (State::Start(_), b'\n') | (State::StartLf(_), _) => Err(HeadError::LineEnding),
+            (State::Start(_), byte) if is_token_byte(byte) => Ok(State::Method(1)),
+            (State::Start(_), _) => Err(HeadError::NotHttp),
+            (State::Method(_), b' ') => Ok(State::Target),
+            (State::Method(len), byte) if len < MAX_METHOD && is_token_byte(byte) => {
+                Ok(State::Method(len + 1))
+            }
+            (State::Method(_), _) => Err(HeadError::NotHttp),
+            (State::Target, byte) => self.step_target(byte, limits),
+            (State::Version(at), byte) => self.step_version(at, byte),
+            (State::Status(at), byte) => self.step_status(at, byte),
+            (State::Reason, byte) => step_text(byte, State::Reason, State::FirstLf),
+            (State::FirstLf, b'\n') if self.version.0 != 1 || self.version.1 > 1 => {
+                Err(HeadError::Version)
+            }
+            (State::FirstLf | State::ValueLf, b'\n') => Ok(State::LineStart),
+            (State::EndLf, b'\n') => Ok(State::Done),
+            (State::FirstLf | State::ValueLf | State::EndLf, _) => Err(HeadError::LineEnding),
+            (State::LineStart, byte) => self.step_line_start(byte, limits),
+            (State::Name, b':') => Ok(State::Value),
+            (State::Name, byte) if is_token_byte(byte) => Ok(State::Name),
+            (State::Name, _) => Err(HeadError::HeaderName),
+            (State::Value, byte) => step_text(byte, State::Value, State::ValueLf),
+            (state @ (State::Done | State::Failed(_)), _) => Ok(state),
+        }
+    }
+
+    fn step_target(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {
+        match byte {
+            b' ' if self.target > 0 => Ok(State::Version(0)),
+            0x21..=0x7E if self.target < limits.target => {
+                self.target += 1;
+                Ok(State::Target)
+            }
+            0x21..=0x7E => Err(HeadError::TargetTooLong(limits.target)),
+            b' ' | b'\r' | b'\n' => Err(HeadError::StartLine),
+            _ => Err(HeadError::Target),
+        }
+    }
+
+    fn step_version(&mut self, at: u8, byte: u8) -> Result<State, HeadError> {
+        let valid = match at {
+            0..5 => PROTOCOL.get(usize::from(at)) == Some(&byte),
+            5 | 7 => byte.is_ascii_digit(),
+            6 => byte == b'.',
+            _ if byte == b'\r' => return Ok(State::FirstLf),
+            _ if byte == b'\n' => return Err(HeadError::LineEnding),
+            _ => false,
+        };
+        if !valid {
+            return Err(HeadError::StartLine);
+        }
+        match at {
+            5 => self.version.0 = byte - b'0',
+            7 => self.version.1 = byte - b'0',
+            _ => {}
+        }
+        Ok(State::Version(at + 1))
+    }
+
+    fn step_status(&mut self, at: u8, byte: u8) -> Result<State, HeadError> {
+        let valid = match at {
+            0 if byte == TLS_ALERT || byte == TLS_HANDSHAKE => return Err(HeadError::Tls),
+            0..5 if PROTOCOL.get(usize::from(at)) != Some(&byte) => return Err(HeadError::NotHttp),
+            5 if byte.is_ascii_digit() && byte != b'1' => return Err(HeadError::Version),
+            7 => matches!(byte, b'0' | b'1'),
+            0..=6 => matches!((at, byte), (0..5, _) | (5, b'1') | (6, b'.')),
+            8 => byte == b' ',
+            9 => matches!(byte, b'1'..=b'9'),
+            10 | 11 => byte.is_ascii_digit(),
+            _ if byte == b' ' => return Ok(State::Reason),
+            _ if byte == b'\r' => return Ok(State::FirstLf),
+            _ => false,
+        };
+        if valid { Ok(State::Status(at + 1)) } else { Err(HeadError::StartLine) }
+    }
+
+    fn step_line_start(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {
+        match byte {
+            b'\r' => Ok(State::EndLf),
+            b'\n' => Err(HeadError::LineEnding),
+            b' ' | b'\t' => Err(HeadError::Folded),
+            byte if !is_token_byte(byte) => Err(HeadError::HeaderName),
+            _ if self.headers == limits.headers => Err(HeadError::TooManyHeaders(limits.headers)),
+            _ => {
+                self.headers += 1;
+                Ok(State::Name)
+            }
+        }
+    }
+}
+
+fn step_text(byte: u8, here: State, end: State) -> Result<State, HeadError> {
+    match byte {
+        b'\r' => Ok(end),
+        b'\n' => Err(HeadError::LineEnding),
+        byte if is_value_byte(byte) => Ok(here),
+        _ => Err(HeadError::HeaderValue),
+    }
+}
+
+impl HeadError {
+    fn status(self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::TargetTooLong(_) => 414,
+            Self::HeadTooLong(_) | Self::TooManyHeaders(_) => 431,
+            _ => 400,
+        }
+    }
+
+    fn rule(self) -> &'static str {
+        match self {
+            Self::Tls => "tls_on_plain_port",
+            Self::NotHttp => "not_http",
+            Self::EmptyLines => "empty_lines",
+            Self::StartLine => "request_line",
+            Self::Version => "http_version",
+            Self::Target => "target",
+            Self::LineEnding => "line_ending",
+            Self::Folded => "folded_header",
+            Self::HeaderName => "header_name",
+            Self::HeaderValue => "header_value",
+            Self::TargetTooLong(_) => "target_too_long",
+            Self::HeadTooLong(_) => "head_too_long",
+            Self::TooManyHeaders(_) => "too_many_headers",
+            Self::Incomplete => "head_incomplete",
+        }
+    }
+}
+
+impl From<HeadError> for Rejection {
+    fn from(error: HeadError) -> Self {
+        Self::by_rule(error.status(), error.rule(), alloc::format!("{error}.\n"))
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls => f.write_str("TLS was spoken where plain HTTP is expected"),
+            Self::NotHttp => f.write_str("This is not HTTP"),
+            Self::EmptyLines => f.write_str("More than four empty lines precede the request"),
+            Self::StartLine => f.write_str("The first line is malformed"),
+            Self::Version => f.write_str("This version of HTTP is not spoken here, use HTTP/1.1"),
+            Self::Target => f.write_str("The request target holds more than visible ASCII"),
+            Self::LineEnding => f.write_str("A line ends in something other than CRLF"),
+            Self::Folded => f.write_str("A header is folded over lines"),
+            Self::HeaderName => f.write_str("A header name is malformed"),
+            Self::HeaderValue => f.write_str("A header value holds a control character"),
+            Self::TargetTooLong(max) => write!(f, "The request target exceeds {max} bytes"),
+            Self::HeadTooLong(max) => write!(f, "The head exceeds {max} bytes"),
+            Self::TooManyHeaders(max) => write!(f, "The head exceeds {max} headers"),
+            Self::Incomplete => f.write_str("The head ends too early"),
+        }
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// The first byte of a TLS record that carries a handshake, and of one that carries an alert.
+const TLS_HANDSHAKE: u8 = 0x16;
+const TLS_ALERT: u8 = 0x15;
+
+/// RFC 9112 section 2.2 asks to ignore at least one; broken clients of old send a few.
+const MAX_EMPTY_LINES: u8 = 4;
+
+/// The longest registered method, `UPDATEREDIRECTREF`, has 17 letters.
+const MAX_METHOD: u8 = 32;
+
+const PROTOCOL: &[u8] = b"HTTP/";
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;
