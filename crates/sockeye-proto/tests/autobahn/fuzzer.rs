@@ -175,6 +175,11 @@ impl Fuzzer {
         !self.inbox.is_empty() || self.message.is_some()
     }
 
+    /// Returns how many compressed messages came in, if they may be.
+    pub(crate) fn inflated(&self) -> Option<usize> {
+        self.codec.as_ref().map(|codec| codec.inflated)
+    }
+
     fn write(&mut self, bytes: Vec<u8>) {
         match self.writes.back_mut() {
             Some((last, Joins::Yes)) => last.extend_from_slice(&bytes),
@@ -374,3 +379,41 @@ pub(crate) const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what a fuzzing server finds wrong with bytes of a client, masked with zeros.
+    fn violation(bytes: &[u8]) -> Option<String> {
+        let mut fuzzer = Fuzzer::new(false, None);
+        fuzzer.receive(bytes);
+        fuzzer.violation
+    }
+
+    #[test]
+    fn the_fuzzer_accepts_what_is_right() {
+        assert_eq!(violation(b"\x01\x81\0\0\0\0a\x89\x80\0\0\0\0\x80\x81\0\0\0\0b"), None);
+        assert_eq!(violation(b"\x88\x82\0\0\0\0\x03\xe8"), None);
+    }
+
+    #[test]
+    fn the_fuzzer_finds_what_is_wrong() {
+        let wrong: &[&[u8]] = &[
+            b"\x81\x01a",
+            b"\xc1\x81\0\0\0\0a",
+            b"\x83\x80\0\0\0\0",
+            b"\x80\x80\0\0\0\0",
+            b"\x01\x80\0\0\0\0\x81\x80\0\0\0\0",
+            b"\x09\x80\0\0\0\0",
+            b"\x82\xfe\0\x01\0\0\0\0a",
+            b"\x81\x81\0\0\0\0\xff",
+            b"\x88\x81\0\0\0\0\x03",
+            b"\x88\x82\0\0\0\0\x03\xed",
+            b"\x88\x80\0\0\0\0\x8a\x80\0\0\0\0",
+        ];
+        for bytes in wrong {
+            assert!(violation(bytes).is_some(), "{}", bytes.escape_ascii());
+        }
+    }
+}

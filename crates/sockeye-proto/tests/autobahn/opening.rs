@@ -40,7 +40,9 @@ pub(crate) fn core_serves(
     assert!(response.ends_with("\r\n\r\n"), "{response}");
     assert_eq!(field(&response, "sec-websocket-accept"), Some(accept_key(KEY).as_str()));
     let answer = field(&response, "sec-websocket-extensions");
-    (accepted.deflate(), answer.map(|answer| pmce::read_answer(offers, answer)))
+    let agreed = answer.map(|answer| pmce::read_answer(offers, answer));
+    assert_fit(accepted.deflate(), agreed);
+    (accepted.deflate(), agreed)
 }
 
 /// Lets a fuzzing server answer the core as client. Returns what each side takes for agreed.
@@ -79,7 +81,9 @@ pub(crate) fn core_connects(
     let mut handshake = request.handshake(&Limits::default());
     let established = handshake.read(response.as_bytes()).unwrap().unwrap();
     assert_eq!(established.head_len, response.len());
-    (established.deflate, agreed.map(|(_, agreed)| agreed))
+    let agreed = agreed.map(|(_, agreed)| agreed);
+    assert_fit(established.deflate, agreed);
+    (established.deflate, agreed)
 }
 
 /// Returns what the core wants of permessage-deflate in a case of this name: in chapter 12 the
@@ -97,6 +101,17 @@ pub(crate) fn config_for(id: &str, is_server: bool) -> DeflateConfig {
         config.client_no_context_takeover = !is_server;
     }
     config
+}
+
+/// Asserts that the core binds itself at least as the handshake says, and the fuzzer no further.
+fn assert_fit(core: Option<Params>, agreed: Option<Agreed>) {
+    assert_eq!(core.is_some(), agreed.is_some());
+    if let (Some(core), Some(agreed)) = (core, agreed) {
+        assert!(core.server_max_window_bits <= agreed.server.window_bits);
+        assert!(core.client_max_window_bits <= agreed.client.window_bits);
+        assert!(core.server_no_context_takeover >= agreed.server.forgets);
+        assert!(core.client_no_context_takeover >= agreed.client.forgets);
+    }
 }
 
 fn accept_key(key: &str) -> String {

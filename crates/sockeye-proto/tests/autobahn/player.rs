@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sockeye_proto::{
-    Client, CloseInfo, Config, Connection, Error, Event, Kind, Message, MessageRef, Next, Role,
-    Server, Time,
+    Client, CloseInfo, Config, Connection, Delivery, Error, Event, Kind, Message, MessageRef, Next,
+    Piece, Position, Role, Server, Time,
 };
 
 use super::cases::{Action, Case, Echoes, RawFrame, Script, Seen, Source, repeat};
@@ -21,6 +21,16 @@ use super::pmce::Codec;
 pub(crate) enum Plays {
     Client,
     Server,
+}
+
+/// How a case is played.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) plays: Plays,
+    /// Whether the application takes and sends messages whole or piece by piece.
+    pub(crate) echoes: Delivery,
+    /// Bytes that one read takes at most.
+    pub(crate) read: usize,
 }
 
 /// How a case went, for the verdict.
@@ -53,19 +63,26 @@ struct Endpoint<R: Role> {
     error: Option<Error>,
 }
 
+/// A message or a piece of one, out of the core's hands.
+struct Taken {
+    kind: Kind,
+    bytes: Vec<u8>,
+    /// `None` for a whole message.
+    position: Option<Position>,
+}
+
 struct Match<R: Role> {
     core: Endpoint<R>,
     fuzzer: Fuzzer,
-    plays: Plays,
+    setting: Setting,
     now: Time,
-    /// Bytes that one read takes at most.
-    read: usize,
     dropped: Option<Dropped>,
     expect: Option<Vec<Seen>>,
 }
 
-/// Plays a case with reads of at most `read` bytes.
-pub(crate) fn play(case: &Case, plays: Plays, read: usize) -> Record {
+/// Plays a case.
+pub(crate) fn play(case: &Case, setting: Setting) -> Record {
+    let plays = setting.plays;
     let wanted = match &case.script {
         Script::Echoes(Echoes { source: Source::File { deflate, .. }, .. }) => Some(deflate),
         _ => None,
@@ -94,12 +111,12 @@ pub(crate) fn play(case: &Case, plays: Plays, read: usize) -> Record {
         Plays::Client => {
             let mut core = Connection::new(Client::new(next_mask), config, start);
             core = params.into_iter().fold(core, Connection::with_deflate);
-            Match::new(core, fuzzer, plays, read).play(case)
+            Match::new(core, fuzzer, setting).play(case)
         }
         Plays::Server => {
             let mut core = Connection::new(Server, config, start);
             core = params.into_iter().fold(core, Connection::with_deflate);
-            Match::new(core, fuzzer, plays, read).play(case)
+            Match::new(core, fuzzer, setting).play(case)
         }
     }
 }
@@ -116,7 +133,7 @@ impl<R: Role> Endpoint<R> {
         let mut at = 0;
         loop {
             let mut events = self.connection.receive(&mut input[at..], now, &mut self.out);
-            let message = match events.next() {
+            let taken = match events.next() {
                 None => {
                     at += events.consumed();
                     assert_eq!(at, input.len(), "bytes are left that hold no event");
@@ -127,18 +144,26 @@ impl<R: Role> Endpoint<R> {
                     self.error = Some(error);
                     return;
                 }
-                Some(Ok(Event::Message(message))) => Some(own(message)),
+                Some(Ok(Event::Message(message))) => Some(Taken::whole(message)),
+                Some(Ok(Event::Piece(piece))) => Some(Taken::piece(piece)),
                 Some(Ok(_)) => None,
             };
             at += events.consumed();
-            if let Some((kind, bytes)) = message {
-                let echo = match kind {
-                    Kind::Text => MessageRef::Text(std::str::from_utf8(&bytes).unwrap()),
-                    Kind::Binary => MessageRef::Binary(&bytes),
-                };
-                self.connection.send(echo, &mut self.out).unwrap();
+            if let Some(taken) = taken {
+                self.send_back(&taken);
             }
         }
+    }
+
+    fn send_back(&mut self, taken: &Taken) {
+        let Taken { kind, bytes, position } = taken;
+        let (connection, out) = (&mut self.connection, &mut self.out);
+        let result = match (position, kind) {
+            (Some(position), _) => connection.send_piece(*kind, bytes, *position, out),
+            (None, Kind::Text) => connection.send(std::str::from_utf8(bytes).unwrap(), out),
+            (None, Kind::Binary) => connection.send(MessageRef::Binary(bytes), out),
+        };
+        result.unwrap();
     }
 
     /// Returns what is to be written, as if the transport had taken all of it.
@@ -155,18 +180,26 @@ impl<R: Role> Endpoint<R> {
     }
 }
 
-fn own(message: Message<'_>) -> (Kind, Vec<u8>) {
-    match message {
-        Message::Text(text) => (Kind::Text, text.into_string().into_bytes()),
-        Message::Binary(bytes) => (Kind::Binary, bytes.into_vec()),
+impl Taken {
+    fn whole(message: Message<'_>) -> Self {
+        let (kind, bytes) = match message {
+            Message::Text(text) => (Kind::Text, text.into_string().into_bytes()),
+            Message::Binary(bytes) => (Kind::Binary, bytes.into_vec()),
+        };
+        Self { kind, bytes, position: None }
+    }
+
+    fn piece(piece: Piece<'_>) -> Self {
+        Self { kind: piece.kind, bytes: piece.bytes.to_vec(), position: Some(piece.position) }
     }
 }
 
 impl<R: Role> Match<R> {
-    fn new(connection: Connection<R>, fuzzer: Fuzzer, plays: Plays, read: usize) -> Self {
+    fn new(mut connection: Connection<R>, fuzzer: Fuzzer, setting: Setting) -> Self {
+        connection.set_delivery(setting.echoes);
         let core = Endpoint { connection, out: Vec::new(), error: None };
         let now = Time::from_micros(0);
-        Self { core, fuzzer, plays, now, read, dropped: None, expect: None }
+        Self { core, fuzzer, setting, now, dropped: None, expect: None }
     }
 
     fn play(mut self, case: &Case) -> Record {
@@ -258,6 +291,9 @@ impl<R: Role> Match<R> {
                 return Err(format!("time is up at echo {number}"));
             }
         }
+        if file.is_some() && echoes.length >= 4096 && self.fuzzer.inflated() == Some(0) {
+            return Err("no echo was compressed".into());
+        }
         Ok(())
     }
 
@@ -265,14 +301,14 @@ impl<R: Role> Match<R> {
     /// dropped it: the server does so once both Close frames are there.
     fn exchange(&mut self) {
         while let Some(mut bytes) = self.fuzzer.next_write() {
-            for read in bytes.chunks_mut(self.read) {
+            for read in bytes.chunks_mut(self.setting.read) {
                 self.now = self.now + READ_TIME;
                 self.core.receive(read, self.now);
                 self.deliver();
             }
         }
         let is_closed = self.fuzzer.sent.is_some() && self.fuzzer.received.is_some();
-        if self.dropped.is_none() && self.plays == Plays::Client && is_closed {
+        if self.dropped.is_none() && self.setting.plays == Plays::Client && is_closed {
             self.dropped = Some(Dropped::FuzzerAfterClose);
         }
         if self.dropped.is_some() {

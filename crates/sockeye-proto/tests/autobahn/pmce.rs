@@ -6,6 +6,7 @@
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush};
 
 use super::cases::Request;
+use super::slow_inflate;
 
 /// What was agreed, as the fuzzer reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub(crate) struct Codec {
     inflate: Inflate,
     /// Compressed messages that came in.
     pub(crate) inflated: usize,
+    /// What the first of them held, for the exact check of a small window.
+    history: Vec<u8>,
 }
 
 impl Codec {
@@ -125,6 +128,7 @@ impl Codec {
             deflate: Deflate::new(LEVEL, false, ours.window_bits),
             inflate: Inflate::new(false, theirs.window_bits),
             inflated: 0,
+            history: Vec::new(),
         }
     }
 
@@ -162,12 +166,25 @@ impl Codec {
         let mut out = Vec::with_capacity(payload.len() * 4);
         self.feed(payload, &mut out)?;
         self.feed(&TAIL, &mut out)?;
+        if self.theirs.window_bits < 15 && self.inflated <= EXACT {
+            self.check_window(payload, &out)?;
+        }
         Ok(out)
     }
 
+    fn check_window(&mut self, payload: &[u8], message: &[u8]) -> Result<(), String> {
+        if self.theirs.forgets {
+            self.history.clear();
+        }
+        let start = self.history.len();
+        let payload = [payload, &TAIL].concat();
+        slow_inflate::inflate(&payload, &mut self.history, 1 << self.theirs.window_bits)?;
+        let same = self.history.get(start..) == Some(message);
+        if same { Ok(()) } else { Err("two inflaters disagree".into()) }
+    }
+
     fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        // zlib keeps to the window only between calls, so a small window takes small calls.
-        let step = if self.theirs.window_bits < 15 { 1024 } else { 64 * 1024 };
+        let step = 64 << 10;
         loop {
             let made = out.len();
             out.resize(made + step, 0);
@@ -191,5 +208,57 @@ impl Codec {
 /// zlib's fastest: the runs of chapter 13 compress 22 GB.
 const LEVEL: i32 = 1;
 
+/// So many messages of a connection are checked against a small window to the byte; it is slow.
+const EXACT: usize = 32;
+
 /// The end of an empty stored block, which stays off the wire (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::File;
+    use super::*;
+
+    fn pass_on(sender: Direction, receiver: Direction, messages: &[&[u8]]) -> Result<(), String> {
+        let mut sending = Codec::new(sender, receiver);
+        let mut receiving = Codec::new(receiver, sender);
+        receiving.theirs = receiver;
+        receiving.inflate = Inflate::new(false, receiver.window_bits);
+        for message in messages {
+            let mut packed = Vec::new();
+            sending.compress(message, &mut packed);
+            assert_eq!(receiving.inflate(&packed)?, *message);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_window_larger_than_agreed_does_not_inflate() {
+        let (large, small) = (direction(false, 15), direction(false, 9));
+        let file = File::new("pdf", false);
+        // Bytes that come again after just as many others as the distance tells.
+        let at_distance = |distance: usize| {
+            let (start, between) = (file.window(7, 40), file.window(300, distance - 40));
+            [start, between, start].concat()
+        };
+        let (near, far) = (&at_distance(200)[..], &at_distance(513)[..]);
+        assert_eq!(pass_on(large, large, &[near, far]), Ok(()));
+        assert_eq!(pass_on(small, small, &[near, far]), Ok(()));
+        assert_eq!(pass_on(large, small, &[near]), Ok(()));
+        let error = "a distance of 513 in a window of 512";
+        assert_eq!(pass_on(large, small, &[far]), Err(error.into()));
+    }
+
+    #[test]
+    fn a_context_that_was_to_be_forgotten_does_not_inflate() {
+        let (keeps, forgets) = (direction(false, 15), direction(true, 15));
+        let message = &b"the same message once and once again"[..];
+        assert_eq!(pass_on(keeps, keeps, &[message; 3]), Ok(()));
+        assert_eq!(pass_on(forgets, forgets, &[message; 3]), Ok(()));
+        assert!(pass_on(keeps, forgets, &[message; 3]).is_err());
+    }
+
+    fn direction(forgets: bool, window_bits: u8) -> Direction {
+        Direction { forgets, window_bits }
+    }
+}

@@ -1,10 +1,10 @@
 //! What a case came to. Stricter than the suite: its `NON-STRICT` and its mere remarks count as
 //! failures, and it looks at what the core reports of the end as well.
 
-use sockeye_proto::{Error, Side};
+use sockeye_proto::{Delivery, Error, Side};
 
 use super::cases::{Case, Script, Starter};
-use super::player::{Dropped, Plays, Record};
+use super::player::{Dropped, Plays, Record, Setting};
 
 /// The suite's word for how a case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +18,14 @@ pub(crate) enum Verdict {
 }
 
 /// Judges how a case went.
-pub(crate) fn judge(case: &Case, plays: Plays, record: &Record) -> Verdict {
+pub(crate) fn judge(case: &Case, setting: Setting, record: &Record) -> Verdict {
     if let Some(violation) = &record.fuzzer.violation {
         return Verdict::Failed(format!("not WebSocket: {violation}"));
     }
     if let Some(failure) = &record.failure {
         return Verdict::Failed(failure.clone());
     }
-    if let Err(problem) = judge_close(case, plays, record).and_then(|()| judge_report(record)) {
+    if let Err(problem) = judge_close(case, setting, record).and_then(|()| judge_report(record)) {
         return Verdict::Failed(problem);
     }
     let Script::Actions { expect, non_strict, .. } = &case.script else {
@@ -44,7 +44,7 @@ pub(crate) fn judge(case: &Case, plays: Plays, record: &Record) -> Verdict {
 }
 
 /// Judges the closing handshake and the end of the transport.
-fn judge_close(case: &Case, plays: Plays, record: &Record) -> Result<(), String> {
+fn judge_close(case: &Case, setting: Setting, record: &Record) -> Result<(), String> {
     let fuzzer = &record.fuzzer;
     if fuzzer.starter != Some(case.starter) {
         return Err(format!("{:?} closed first, not {:?}", fuzzer.starter, case.starter));
@@ -63,7 +63,7 @@ fn judge_close(case: &Case, plays: Plays, record: &Record) -> Result<(), String>
     if case.clean && fuzzer.sent.is_none() {
         return Err("the closing handshake is not complete".into());
     }
-    let expected = match plays {
+    let expected = match setting.plays {
         // A client waits for the server, except after a failure.
         Plays::Client if record.error.is_none() => Dropped::FuzzerAfterClose,
         Plays::Client | Plays::Server => Dropped::Core,
@@ -71,7 +71,8 @@ fn judge_close(case: &Case, plays: Plays, record: &Record) -> Result<(), String>
     if record.dropped != expected {
         return Err(format!("the transport was dropped by {:?}", record.dropped));
     }
-    if fuzzer.is_inside_message() && record.error.is_none() {
+    let sends_whole = setting.echoes == Delivery::Whole;
+    if sends_whole && fuzzer.is_inside_message() && record.error.is_none() {
         return Err("the core stopped inside a message".into());
     }
     Ok(())
