@@ -92,4 +92,4 @@ pub use message::{Event, Kind, Message, MessageRef, Piece, Position};
 pub use prepared::PreparedMessage;
 pub use role::{AnyRole, Client, MaskSource, Role, Server};
 pub use time::Time;
-pub use utf8::{Binary, InvalidUtf8, Text, Validator};
+pub use utf8::{Binary, InvalidUtf8, Text, Utf8Bytes, Validator};

@@ -95,7 +95,6 @@ pub enum Position {
 
 /// What the bytes of the peer meant.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Event<'a> {
     /// A whole message.
     Message(Message<'a>),

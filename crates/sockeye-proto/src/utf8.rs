@@ -5,11 +5,15 @@
 //! [`MessageBuf`] hands out text only when its validator has seen every byte of it.
 #![allow(unsafe_code)] // The conversion in `checked_str`.
 
+mod bytes;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::mask::{self, Key};
+
+pub use bytes::Utf8Bytes;
 
 /// Text that is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,7 +300,7 @@ pub(crate) fn unmask_text(bytes: &mut [u8], key: Option<Key>) -> Result<&str, In
 }
 
 /// Turns bytes that were checked into a string. Private to this module, whose callers vouch for it:
-/// ASCII throughout, or the invariant of `TextRepr::Gathered`.
+/// ASCII throughout, or the invariants of `TextRepr::Gathered` and `Utf8Bytes`.
 fn checked_str(bytes: &[u8]) -> &str {
     debug_assert!(core::str::from_utf8(bytes).is_ok());
     // SAFETY: every caller has had all of the bytes checked.

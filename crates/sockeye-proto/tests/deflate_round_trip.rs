@@ -1,11 +1,11 @@
 //! The codec against other implementations, over random messages and random damage.
 #![cfg(feature = "deflate")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
-use sockeye_proto::Position;
 use sockeye_proto::deflate::{
-    Context, Deflater, Finished, InflateError, InflateStatus, Inflater, Pool,
+    Context, Deflater, Finished, InflateError, InflateStatus, Inflater, Last, Pool,
 };
 use zlib_rs::{Inflate, InflateFlush};
 
@@ -92,8 +92,8 @@ proptest! {
         for message in &messages {
             let mut payload = Vec::new();
             let (first, rest) = message.split_at(cut.min(message.len()));
-            deflater.compress_part(first, Position::More, &mut payload);
-            deflater.compress_part(rest, Position::Last, &mut payload);
+            deflater.compress_part(first, Last::No, &mut payload);
+            deflater.compress_part(rest, Last::Yes, &mut payload);
             if context == Context::Forget {
                 foreign.reset(false);
             }

@@ -113,13 +113,19 @@ impl Codes {
 
     /// Builds the code for code lengths in the place of the literals, which follow it.
     pub(super) fn set_code_lengths(&mut self, lengths: &[u8]) -> Result<(), BadCode> {
-        build(Alphabet::CodeLengths, lengths, ROOT_LITERALS, &mut self.literals)
+        build(Alphabet::CodeLengths, lengths, ROOT_CODE_LENGTHS, &mut self.literals)
     }
 
     /// Looks up the literal or length at the front of `bits`.
     #[inline]
     pub(super) fn literal(&self, bits: u64) -> Entry {
         look_up(&self.literals, ROOT_LITERALS, bits)
+    }
+
+    /// Looks up the code length symbol at the front of `bits`.
+    #[inline]
+    pub(super) fn code_length(&self, bits: u64) -> Entry {
+        look_up(&self.literals, ROOT_CODE_LENGTHS, bits)
     }
 
     /// Looks up the distance at the front of `bits`.
@@ -188,6 +194,7 @@ fn build(
     let mut code = 0u32;
     let mut previous = 0usize;
     let mut end = root_size;
+    let mut grown = 0;
     let mut sub = (usize::MAX, 0usize, 0u32); // prefix, start, bits
     for &symbol in &sorted[..usize::from(total)] {
         let length = usize::from(lengths[usize::from(symbol)]);
@@ -198,10 +205,10 @@ fn build(
         code += 1;
         let entry = meaning(alphabet, symbol);
         let spread = entry.with_bits(length as u8);
+        // Codes come by length, so the table doubles as they get longer: shorter codes repeat.
+        grown = double(table, grown, bits.min(root));
         if bits <= root {
-            for slot in table[reversed..root_size].iter_mut().step_by(1 << length) {
-                *slot = spread;
-            }
+            table[reversed] = spread;
             continue;
         }
         let prefix = reversed & (root_size - 1);
@@ -219,7 +226,16 @@ fn build(
             *slot = spread;
         }
     }
+    double(table, grown, root);
     Ok(())
+}
+
+/// Repeats the first `1 << from` entries until there are `1 << to`.
+fn double(table: &mut [Entry], from: u32, to: u32) -> u32 {
+    for bits in from..to {
+        table.copy_within(..1 << bits, 1 << bits);
+    }
+    to.max(from)
 }
 
 /// Returns the width of a second table whose first code has `bits` more bits than the root: just
@@ -284,6 +300,8 @@ const DISTANCE_BASES: [(u16, u8); 30] = [
     (16385, 13), (24577, 13),
 ];
 
+/// No code length symbol has more bits.
+const ROOT_CODE_LENGTHS: u32 = 7;
 const ROOT_LITERALS: u32 = 10;
 const ROOT_DISTANCES: u32 = 9;
 /// 1,332 entries at most, rounded up so that a mask replaces the bounds check.

@@ -202,7 +202,7 @@ fn fill(
     let start = out.len();
     let mut made = 0;
     let pause = loop {
-        let step = input.len().saturating_mul(4).clamp(LEAST_STEP, STEP);
+        let step = input.len().saturating_mul(4).saturating_add(LEAST_STEP).min(STEP);
         let space = room.min(made + step);
         out.resize(start + space, 0);
         let pause = state.decode(input, &mut out[start..], &mut made)?;
@@ -216,5 +216,31 @@ fn fill(
 }
 
 /// The least and the most output space made ready at once.
-const LEAST_STEP: usize = 256;
+const LEAST_STEP: usize = 512;
 const STEP: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deflate::Deflater;
+
+    // DFL-021
+    #[test]
+    fn a_state_keeps_no_more_of_a_big_message_than_the_window() {
+        let message: Vec<u8> =
+            (0..1u32 << 18).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
+        for bits in 8..=15 {
+            let pool = Pool::default();
+            let mut payload = Vec::new();
+            Deflater::new(bits, Context::Keep, 1, &pool).compress(&message, &mut payload);
+            let mut inflater = Inflater::new(bits, Context::Keep, &pool);
+            let mut out = Vec::new();
+            for piece in payload.chunks(100_000) {
+                inflater.inflate(piece, &mut out, 2 << 20).unwrap();
+            }
+            inflater.finish_message(&mut out, 0).unwrap();
+            assert!(out == message);
+            assert_eq!(inflater.state.unwrap().window_memory(), 1 << bits);
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod inflater;
 pub(crate) mod negotiate;
 mod pool;
 
-pub use deflater::Deflater;
+pub use deflater::{Deflater, Last};
 pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
 pub use negotiate::{AnswerError, ClientWindow, Offer};
 pub use pool::Pool;
@@ -36,15 +36,18 @@ pub struct DeflateConfig {
     /// Messages shorter than this many bytes go out as they are; default 1,024.
     pub threshold: usize,
     /// The largest window, as a power of two, in which the server compresses: 8 to 15, default 12
-    /// (4 KiB). A server compresses within it; a client asks for it.
+    /// (4 KiB). A server compresses within it; a client asks for it unless it is 15, and servers
+    /// that cannot choose their window decline then.
     pub server_max_window_bits: u8,
-    /// The largest window, as a power of two, in which the client compresses: 8 to 15, default 15
-    /// on clients and 12 on servers. A client compresses within it; a server asks for it where the
-    /// client lets it.
+    /// The largest window, as a power of two, in which the client compresses: 8 to 15, default 12
+    /// (4 KiB). A client compresses within it and says so unless it is 15; a server asks for it
+    /// where the client lets it, and else inflates in the full 32 KiB.
     pub client_max_window_bits: u8,
-    /// Whether the server forgets each message before the next; default `true`.
+    /// Whether the server forgets each message before the next; default `true`. A server does so
+    /// and says it; a client asks for it.
     pub server_no_context_takeover: bool,
-    /// Whether the client forgets each message before the next; default `true`.
+    /// Whether the client forgets each message before the next; default `true`. A client does so
+    /// and says it; a server asks for it.
     pub client_no_context_takeover: bool,
 }
 

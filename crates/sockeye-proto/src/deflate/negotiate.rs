@@ -13,8 +13,8 @@ use crate::handshake::Extension;
 /// The parameters of one offer of permessage-deflate.
 ///
 /// Made of a [`DeflateConfig`]: parameters that ask something of the server are sent only where the
-/// configuration asks for less than the protocol's default, since servers may decline them. It
-/// prints as the header has it:
+/// configuration asks for less than the protocol's default, since servers may decline them. A window
+/// outside 8 to 15 counts as the nearest one inside. The offer prints as the header has it:
 ///
 /// ```
 /// use sockeye_proto::deflate::{ClientWindow, Offer};
@@ -131,7 +131,8 @@ impl Offer {
     /// The peer's faults: [`AnswerError`].
     pub fn agree(&self, answer: &Extension<'_>) -> Result<Params, AnswerError> {
         let raw = Raw::parse(answer)?;
-        let server_bits = match (raw.server_max_window_bits, self.server_max_window_bits) {
+        let offered = self.server_max_window_bits.map(clamp);
+        let server_bits = match (raw.server_max_window_bits, offered) {
             (Some(None), _) => return Err(AnswerError::InvalidValue),
             (Some(Some(bits)), Some(max)) if bits > max => return Err(AnswerError::WindowTooLarge),
             (Some(Some(bits)), _) => bits,
@@ -141,9 +142,11 @@ impl Offer {
         let client_bits = match (raw.client_max_window_bits, self.client_max_window_bits) {
             (Some(_), ClientWindow::Fixed) => return Err(AnswerError::NotOffered),
             (Some(None), _) => return Err(AnswerError::InvalidValue),
-            (Some(Some(bits)), ClientWindow::AtMost(max)) => bits.min(max),
-            (Some(Some(bits)), ClientWindow::Any) => bits,
-            (None, ClientWindow::AtMost(max)) => max,
+            (Some(Some(bits)), ClientWindow::AtMost(max)) if bits > clamp(max) => {
+                return Err(AnswerError::WindowTooLarge);
+            }
+            (Some(Some(bits)), _) => bits,
+            (None, ClientWindow::AtMost(max)) => clamp(max),
             (None, _) => MAX_BITS,
         };
         if self.server_no_context_takeover && !raw.server_no_context_takeover {
@@ -179,12 +182,12 @@ impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_params(f, self.server_no_context_takeover, self.client_no_context_takeover)?;
         if let Some(bits) = self.server_max_window_bits {
-            write!(f, "; {SERVER_BITS}={bits}")?;
+            write!(f, "; {SERVER_BITS}={}", clamp(bits))?;
         }
         match self.client_max_window_bits {
             ClientWindow::Fixed => Ok(()),
             ClientWindow::Any => write!(f, "; {CLIENT_BITS}"),
-            ClientWindow::AtMost(bits) => write!(f, "; {CLIENT_BITS}={bits}"),
+            ClientWindow::AtMost(bits) => write!(f, "; {CLIENT_BITS}={}", clamp(bits)),
         }
     }
 }
@@ -212,7 +215,8 @@ impl Params {
     }
 
     /// Returns the header that answers `offer`. Windows are named only where the offer names them:
-    /// a smaller window of the server needs no consent, and some clients refuse to hear of it.
+    /// a smaller window of the server needs no consent, and a client that does not name the
+    /// parameter may not know it.
     fn header(&self, offer: &Offer) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -336,5 +340,4 @@ const MIN_BITS: u8 = 8;
 const MAX_BITS: u8 = 15;
 
 #[cfg(test)]
-#[path = "negotiate_tests.rs"]
 mod tests;

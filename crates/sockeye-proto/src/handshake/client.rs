@@ -171,5 +171,4 @@ impl ClientRequest {
 }
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
 mod tests;

@@ -123,8 +123,18 @@ impl fmt::Display for ExtensionSyntax {
 
 impl core::error::Error for ExtensionSyntax {}
 
-/// The most extensions looked at in one handshake: browsers offer one, Autobahn's client four.
+/// The most extensions considered in one handshake; browsers offer one.
 pub(super) const MAX_EXTENSIONS: usize = 16;
 
 /// The most subprotocols in one handshake, so that the search for duplicates stays short.
 pub(super) const MAX_SUBPROTOCOLS: usize = 64;
+
+/// Returns how many bytes are looked at to read the value as either list.
+#[cfg(test)]
+pub(super) fn steps_of(value: &[u8]) -> usize {
+    let mut extensions = Cursor::new(value);
+    let _ = read_extensions(&mut extensions);
+    let mut subprotocols = Cursor::new(value);
+    let _ = read_subprotocols(&mut subprotocols, &mut Vec::new());
+    extensions.steps.max(subprotocols.steps)
+}

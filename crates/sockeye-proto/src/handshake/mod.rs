@@ -39,6 +39,8 @@ mod rejection;
 mod request;
 mod response;
 mod server;
+#[cfg(test)]
+mod testing;
 mod url;
 
 pub use client::ClientRequest;

@@ -167,3 +167,133 @@ fn is_same(origin: &Origin<'_>, host: &Authority<'_>, scheme: Scheme) -> bool {
 fn is_web(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::super::Policy;
+    use super::super::testing::{accepted, ask, refused};
+    use super::*;
+
+    fn list(patterns: &[&str]) -> Policy {
+        Policy { origins: Origins::list(patterns).unwrap(), ..Policy::default() }
+    }
+
+    // HSS-067
+    #[test]
+    fn listed_origins_match_with_default_port_folded_and_in_any_case() {
+        let policy = list(&["https://example.com", "http://example.org:80", "https://a.b:444"]);
+        for origin in [
+            "https://example.com",
+            "https://example.com:443",
+            "https://EXAMPLE.com",
+            "HTTPS://example.com",
+            "http://example.org",
+            "https://a.b:444",
+        ] {
+            accepted(ask().with(format!("Origin: {origin}")).judge_by(&policy));
+        }
+    }
+
+    // HSS-068
+    #[test]
+    fn origins_that_only_look_like_a_listed_one_are_403() {
+        let policy = list(&["https://example.com"]);
+        for origin in [
+            "https://evil-example.com",
+            "https://example.com.evil.com",
+            "http://example.com",
+            "https://example.com:444",
+            "https://user@example.com",
+            "https://example.com.",
+            "null",
+            "",
+            "https://ex\u{e4}mple.com",
+            "https://xn--exmple-cua.com",
+            "https://\u{435}xample.com",
+            "https://example.com/",
+            "https://example.com/x",
+            "https://example.com, https://example.com",
+            "example.com",
+            "//example.com",
+            "https://",
+            "https://example.com#",
+            "https:example.com",
+        ] {
+            refused(ask().with(format!("Origin: {origin}")).judge_by(&policy), 403);
+        }
+        let two = ask().with("Origin: https://example.com").with("Origin: https://example.com");
+        refused(two.judge_by(&policy), 403);
+        refused(ask().with(b"Origin: https://\xFF").judge_by(&policy), 403);
+    }
+
+    // HSS-069
+    #[test]
+    fn wildcards_match_names_below_and_nothing_else() {
+        for pattern in ["*.example.com", "https://*.example.com"] {
+            let policy = list(&[pattern]);
+            for origin in ["https://a.example.com", "https://a.b.example.com"] {
+                accepted(ask().with(format!("Origin: {origin}")).judge_by(&policy));
+            }
+            for host in ["example.com", "xexample.com", "example.com.evil", ".example.com", "evil"]
+            {
+                let request = ask().with(format!("Origin: https://{host}"));
+                refused(request.judge_by(&policy), 403);
+            }
+        }
+    }
+
+    #[test]
+    fn by_default_only_pages_of_the_same_host_connect() {
+        let policy = Policy::default();
+        for (host, origin) in [
+            ("example.com", "http://example.com"),
+            ("example.com", "https://example.com"),
+            ("example.com:443", "https://example.com"),
+            ("Example.com:8080", "http://example.COM:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            let request = ask().set(format!("Host: {host}"));
+            accepted(request.with(format!("Origin: {origin}")).judge_by(&policy));
+        }
+        for (host, origin) in [
+            ("example.com", "http://example.com:8080"),
+            ("example.com:443", "http://example.com"),
+            ("example.com", "http://www.example.com"),
+            ("example.com", "null"),
+            ("example.com", "file://"),
+            ("example.com", "chrome-extension://example.com"),
+        ] {
+            let request = ask().set(format!("Host: {host}"));
+            refused(request.with(format!("Origin: {origin}")).judge_by(&policy), 403);
+        }
+    }
+
+    #[test]
+    fn a_known_scheme_must_be_the_pages() {
+        let mut policy = Policy { scheme: Scheme::Https, ..Policy::default() };
+        accepted(ask().with("Origin: https://example.com").judge_by(&policy));
+        refused(ask().with("Origin: http://example.com").judge_by(&policy), 403);
+        policy.scheme = Scheme::Http;
+        accepted(ask().with("Origin: http://example.com").judge_by(&policy));
+        refused(ask().with("Origin: https://example.com").judge_by(&policy), 403);
+    }
+
+    #[test]
+    fn a_list_may_name_the_same_host_and_pages_without_origin() {
+        let policy = list(&["same", "null"]);
+        accepted(ask().with("Origin: http://example.com").judge_by(&policy));
+        accepted(ask().with("Origin: null").judge_by(&policy));
+        refused(ask().with("Origin: http://example.org").judge_by(&policy), 403);
+    }
+
+    #[test]
+    fn patterns_that_could_never_match_are_refused() {
+        for pattern in
+            ["", "*", "a.*.com", "https://", "https://a/b", "a b", "*.", "1://a", "\u{e4}.com"]
+        {
+            assert!(Origins::list([pattern]).is_err(), "{pattern:?}");
+        }
+    }
+}

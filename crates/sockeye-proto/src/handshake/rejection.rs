@@ -108,7 +108,7 @@ impl Rejection {
 
     /// Leaves the body out, as the answer to a `HEAD` request must (RFC 9110 section 9.3.2).
     #[must_use]
-    pub(super) fn to_head_request(mut self) -> Self {
+    pub(super) fn without_body(mut self) -> Self {
         self.sends_body = false;
         self
     }

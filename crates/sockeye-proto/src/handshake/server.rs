@@ -192,7 +192,7 @@ fn check_method(head: &RequestHead<'_>) -> Result<(), Rejection> {
         let text = "A WebSocket handshake is a GET request.\n";
         let rejection = Rejection::by_rule(405, "method", text);
         return Err(match head.method() {
-            "HEAD" => rejection.to_head_request(),
+            "HEAD" => rejection.without_body(),
             _ => rejection,
         });
     }
@@ -318,5 +318,4 @@ fn bad(rule: &'static str, text: &str) -> Rejection {
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
 mod tests;

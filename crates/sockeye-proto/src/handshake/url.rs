@@ -184,9 +184,12 @@ impl Tls {
 
 /// Splits at the colon behind the host; a colon inside brackets belongs to the host.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let after_brackets = authority.rfind(']').unwrap_or(0);
+    let brackets = match authority.starts_with('[') {
+        true => authority.rfind(']').unwrap_or(authority.len()),
+        false => 0,
+    };
     match authority.rfind(':') {
-        Some(colon) if colon >= after_brackets => {
+        Some(colon) if colon >= brackets => {
             let (host, port) = authority.split_at_checked(colon).unwrap_or((authority, ""));
             (host, port.strip_prefix(':'))
         }
@@ -317,5 +320,4 @@ impl fmt::Display for UrlError {
 impl core::error::Error for UrlError {}
 
 #[cfg(test)]
-#[path = "url_tests.rs"]
 mod tests;

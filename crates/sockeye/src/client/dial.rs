@@ -1,0 +1,120 @@
+//! Reaching a server: DNS, TCP with a head start for the first address, TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::{future, io};
+
+use sockeye_proto::handshake::Url;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::AnyIo;
+
+/// The head start of each address before the next is tried too (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Opens the transport to the server of `url`.
+pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
+    let name = format!("{}:{}", url.host(), url.port());
+    let addresses = lookup_host((url.host(), url.port())).await;
+    let addresses: Vec<_> = addresses
+        .map_err(|error| {
+            Error::new(ErrorKind::Dns, format!("no address for {}", url.host())).with_source(error)
+        })?
+        .collect();
+    let tcp = race(interleave(addresses)).await;
+    let tcp = tcp.map_err(|error| {
+        Error::new(ErrorKind::Connect, format!("cannot connect to {name}")).with_source(error)
+    })?;
+    tcp.set_nodelay(true)?;
+    if url.is_secure() { encrypt(tcp, url, settings).await } else { Ok(tcp.into()) }
+}
+
+#[cfg(feature = "rustls")]
+async fn encrypt(tcp: TcpStream, url: &Url, settings: &Settings) -> Result<AnyIo> {
+    let name = rustls::pki_types::ServerName::try_from(url.host().to_owned())
+        .map_err(|error| Error::new(ErrorKind::InvalidUrl, "host name").with_source(error))?;
+    let connector = tokio_rustls::TlsConnector::from(settings.tls.config()?);
+    let stream = connector.connect(name, tcp).await.map_err(|error| {
+        Error::new(ErrorKind::Tls, format!("TLS handshake with {}", url.host())).with_source(error)
+    })?;
+    Ok(tokio_rustls::TlsStream::from(stream).into())
+}
+
+#[cfg(not(feature = "rustls"))]
+async fn encrypt(_: TcpStream, _: &Url, _: &Settings) -> Result<AnyIo> {
+    Err(Error::new(ErrorKind::Tls, "wss:// needs the feature `rustls`"))
+}
+
+/// Orders addresses so that the two families take turns, the resolver's first choice first
+/// (RFC 8305 section 4).
+fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let pair = [first.next(), second.next()];
+        if pair.iter().all(Option::is_none) {
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
+}
+
+/// Connects to the first address that answers. Each gets a head start; one that fails passes the
+/// turn on at once.
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts = JoinSet::new();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        let next = waiting.next();
+        let is_last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        if attempts.is_empty() {
+            return Err(failure);
+        }
+        let head_start =
+            async { if is_last { future::pending().await } else { sleep(HEAD_START).await } };
+        tokio::select! {
+            Some(attempt) = attempts.join_next() => match attempt {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                Ok(Err(error)) => failure = error,
+                Err(_) => {}
+            },
+            () = head_start => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_families_take_turns() {
+        let addresses = ["[::1]:1", "[::2]:1", "1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"];
+        let parsed = addresses.map(|address| address.parse().unwrap());
+        let ordered =
+            interleave(parsed.to_vec()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(ordered, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"]);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_passes_the_turn_on() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bad = closed.local_addr().unwrap();
+        drop(closed);
+        let tcp = race(vec![bad, good]).await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), good);
+    }
+}

@@ -1,0 +1,161 @@
+//! Transports: what a WebSocket can run over.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::{fmt, io};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A byte stream that a WebSocket can run over. Implemented by every type that fits.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+/// The transport of an ordinary WebSocket, so that its type has a short name: TCP, TLS over TCP, or
+/// any other in a box.
+pub struct AnyIo(Kind);
+
+enum Kind {
+    Tcp(TcpStream),
+    #[cfg(feature = "rustls")]
+    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Boxed(Box<dyn Io>),
+}
+
+impl AnyIo {
+    /// Boxes a transport.
+    pub fn new(io: impl Io) -> Self {
+        Self(Kind::Boxed(Box::new(io)))
+    }
+
+    /// Returns the address of the other end of the TCP connection, if it is one.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(tcp) => tcp.peer_addr().ok(),
+            #[cfg(feature = "rustls")]
+            Kind::Tls(tls) => tls.get_ref().0.peer_addr().ok(),
+            Kind::Boxed(_) => None,
+        }
+    }
+}
+
+impl From<TcpStream> for AnyIo {
+    fn from(tcp: TcpStream) -> Self {
+        Self(Kind::Tcp(tcp))
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl From<tokio_rustls::TlsStream<TcpStream>> for AnyIo {
+    fn from(tls: tokio_rustls::TlsStream<TcpStream>) -> Self {
+        Self(Kind::Tls(Box::new(tls)))
+    }
+}
+
+impl fmt::Debug for AnyIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Tcp(_) => "AnyIo::Tcp",
+            #[cfg(feature = "rustls")]
+            Kind::Tls(_) => "AnyIo::Tls",
+            Kind::Boxed(_) => "AnyIo::Boxed",
+        })
+    }
+}
+
+macro_rules! each {
+    ($self:ident, $io:ident => $call:expr) => {
+        match &mut $self.get_mut().0 {
+            Kind::Tcp($io) => $call,
+            #[cfg(feature = "rustls")]
+            Kind::Tls($io) => $call,
+            Kind::Boxed($io) => $call,
+        }
+    };
+}
+
+impl AsyncRead for AnyIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for AnyIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}
+
+/// A transport whose first bytes have been read and are read again.
+#[derive(Debug)]
+pub struct Rewound<S> {
+    first: Bytes,
+    io: S,
+}
+
+impl<S> Rewound<S> {
+    /// Reads `first`, then `io`.
+    pub fn new(first: impl Into<Bytes>, io: S) -> Self {
+        Self { first: first.into(), io }
+    }
+
+    /// Gives back what was not read again yet, and the transport.
+    pub fn into_parts(self) -> (Bytes, S) {
+        (self.first, self.io)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let count = self.first.len().min(buf.remaining());
+        buf.put_slice(&self.first.split_to(count));
+        if self.first.is_empty() {
+            self.first = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

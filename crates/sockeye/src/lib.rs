@@ -1,0 +1,77 @@
+//! WebSocket client and server for tokio.
+//!
+//! ```no_run
+//! # async fn example() -> sockeye::Result<()> {
+//! let mut ws = sockeye::connect("wss://example.org/chat").await?;
+//! ws.send("hello").await?;
+//! while let Some(message) = ws.recv().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! - [`connect`] and [`Client`] open connections; [`Server`] serves them by path; [`accept`] and
+//!   `upgrade` take them over a transport, or from hyper.
+//! - [`WebSocket`] receives and sends, whole messages or pieces of one; it can be split.
+//! - [`Config`] holds limits and time-outs, with defaults that are safe.
+//!
+//! What happens on the wire is decided in [`sockeye_proto`], which does no I/O; this crate gives it
+//! sockets, a clock and randomness.
+//!
+//! # Cancel safety
+//!
+//! Every method of [`WebSocket`], [`Sender`] and [`Receiver`] may be dropped while it waits. Bytes
+//! that were read stay with the connection; a message goes out whole or not at all.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `client` | yes | [`connect`], [`Client`] |
+//! | `server` | yes | [`Server`] |
+//! | `deflate` | yes | permessage-deflate, off until [`Config::deflate`] asks for it |
+//! | `rustls` | yes | `wss://` for both roles |
+//! | `hyper` | no | `upgrade`, for requests that a hyper server has read |
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod buffers;
+#[cfg(feature = "client")]
+mod client;
+mod clock;
+mod control;
+mod error;
+mod held;
+mod io;
+mod link;
+mod message;
+mod pings;
+#[cfg(feature = "server")]
+mod server;
+mod split;
+mod stream;
+#[cfg(feature = "rustls")]
+pub mod tls;
+#[cfg(all(feature = "hyper", feature = "server"))]
+mod upgrade;
+mod websocket;
+
+#[cfg(feature = "client")]
+pub use client::{Client, ClientBuilder, Connect, connect};
+pub use error::{Error, ErrorKind, Result};
+pub use io::{AnyIo, Io, Rewound};
+pub use message::{Event, Message};
+#[cfg(feature = "server")]
+pub use server::{Acceptor, Drain, HttpConnection, Incoming, Listening, Server, Upgrades, accept};
+#[cfg(feature = "deflate")]
+pub use sockeye_proto::deflate::DeflateConfig;
+pub use sockeye_proto::handshake::{OriginPattern, Origins, Rejection};
+pub use sockeye_proto::{
+    CloseCode, CloseFrame, CloseInfo, Compress, Config, Keepalive, Kind, Limits, SendOptions, Side,
+    Timeouts, Utf8Bytes,
+};
+pub use split::{Receiver, Sender};
+pub use stream::{MessageReader, MessageWriter};
+#[cfg(all(feature = "hyper", feature = "server"))]
+pub use upgrade::{Upgrade, upgrade};
+pub use websocket::WebSocket;

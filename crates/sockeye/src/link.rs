@@ -1,0 +1,569 @@
+//! The tokio host: a transport, and the protocol core that speaks over it.
+//!
+//! Everything here is a `poll_*` that may be dropped at any point: what was read, taken or queued is
+//! kept in the link, never in a future.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{fmt, io};
+
+use bytes::Bytes;
+use sockeye_proto::{
+    AnyRole, CloseCode, CloseInfo, Connection, Delivery, Kind, MessageRef, Next, Position,
+    SendOptions, Time,
+};
+use tokio::io::ReadBuf;
+use tokio::time::Sleep;
+
+use crate::buffers;
+use crate::clock;
+use crate::control::Control;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::Io;
+use crate::message::{Event, Message};
+use crate::pings::Pings;
+use crate::websocket::closed;
+
+/// What the core found, in an owned form.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Event(Event),
+    Piece { kind: Kind, bytes: Bytes, position: Position },
+}
+
+/// A transport and the connection over it.
+pub(crate) struct Link<S> {
+    io: S,
+    core: Connection<AnyRole>,
+    /// Bytes for the transport; the first `written` of them have left.
+    out: Vec<u8>,
+    written: usize,
+    /// The transport took bytes that it may still hold back.
+    unflushed: bool,
+    /// Bytes of the transport whose events have not been taken; the first `taken` of them have.
+    unread: Vec<u8>,
+    taken: usize,
+    /// What arrived while the caller was only sending.
+    ready: VecDeque<Incoming>,
+    ready_bytes: usize,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Why the connection ended, to be told once.
+    failure: Option<Error>,
+    sending: Sending,
+    receiving: Receiving,
+    /// The rest of the message being received is of no interest.
+    skipping: bool,
+    pings: Pings,
+    control: Option<Arc<Control>>,
+}
+
+/// The state of the transport's sending half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Open,
+    /// It refused bytes, or has been shut down.
+    Over,
+}
+
+/// The state of the transport's receiving half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    Open,
+    Over,
+}
+
+impl<S: Io> Link<S> {
+    /// Speaks over `io`, from which `received` has been read behind the handshake.
+    pub(crate) fn new(io: S, core: Connection<AnyRole>, received: &[u8]) -> Self {
+        Self {
+            io,
+            core,
+            out: Vec::new(),
+            written: 0,
+            unflushed: false,
+            unread: received.to_vec(),
+            taken: 0,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            timer: None,
+            failure: None,
+            sending: Sending::Open,
+            receiving: Receiving::Open,
+            skipping: false,
+            pings: Pings::default(),
+            control: None,
+        }
+    }
+
+    pub(crate) fn set_control(&mut self, control: Arc<Control>) {
+        self.control = Some(control);
+    }
+
+    pub(crate) fn core(&self) -> &Connection<AnyRole> {
+        &self.core
+    }
+
+    pub(crate) fn io(&self) -> &S {
+        &self.io
+    }
+
+    /// Whether nothing is left to do with the transport.
+    pub(crate) fn is_over(&self) -> bool {
+        self.core.next() == Next::Close
+    }
+
+    /// Receives the next event; `None` after the closing handshake.
+    ///
+    /// Replies that the events call for are written on the way, and so are messages that were fed.
+    pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
+        loop {
+            if let Some(incoming) = self.ready.pop_front() {
+                self.ready_bytes -= incoming.len();
+                return Poll::Ready(Ok(Some(incoming)));
+            }
+            if let Some(incoming) = self.take() {
+                return Poll::Ready(Ok(Some(incoming)));
+            }
+            if self.core.next() != Next::Continue {
+                return self
+                    .poll_last_words(cx)
+                    .map(|()| self.failure.take().map_or(Ok(None), Err));
+            }
+            if self.poll_progress(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues a message once there is room, then waits until all that is queued has been written.
+    ///
+    /// The message is taken out of `message` when it is queued, whole; a caller that goes away
+    /// before has sent nothing, one that goes away after has sent all of it.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+        options: SendOptions,
+    ) -> Poll<Result<()>> {
+        ready!(self.poll_feed(cx, message, options))?;
+        self.poll_flush(cx)
+    }
+
+    /// Queues a message once there is room.
+    pub(crate) fn poll_feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+        options: SendOptions,
+    ) -> Poll<Result<()>> {
+        while let Some(unsent) = message {
+            if !self.core.is_above_high_water() || !self.core.is_open() {
+                self.enqueue(unsent.as_ref(), options)?;
+                *message = None;
+                break;
+            }
+            self.stash_arrived(cx);
+            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Queues a piece of a message once there is room.
+    pub(crate) fn poll_feed_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        kind: Kind,
+        bytes: &[u8],
+        position: Position,
+    ) -> Poll<Result<()>> {
+        while self.core.is_above_high_water() && self.core.is_open() {
+            self.stash_arrived(cx);
+            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        self.lend_buffer();
+        let result = self.core.send_piece(kind, bytes, position, &mut self.out);
+        self.give_back_buffer();
+        Poll::Ready(result.map_err(|error| self.send_error(error)))
+    }
+
+    /// Queues a message now, or says why not.
+    pub(crate) fn enqueue(&mut self, message: MessageRef<'_>, options: SendOptions) -> Result<()> {
+        self.lend_buffer();
+        let result = self.core.send_with(message, options, &mut self.out);
+        self.give_back_buffer();
+        result.map_err(|error| self.send_error(error))
+    }
+
+    /// Queues a ping and returns the number to wait for with [`poll_pong`](Self::poll_pong).
+    pub(crate) fn start_ping(&mut self) -> Result<u64> {
+        let id = self.pings.start(clock::now());
+        let queued = self.core.ping(&id.to_be_bytes(), &mut self.out);
+        queued.map(|()| id).map_err(|error| self.send_error(error))
+    }
+
+    /// Waits for a pong; what arrives meanwhile is kept.
+    pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, id: u64) -> Poll<Result<Duration>> {
+        loop {
+            self.stash_arrived(cx);
+            if let Some(rtt) = self.pings.poll(id, cx) {
+                return Poll::Ready(Ok(rtt));
+            }
+            if self.core.next() != Next::Continue {
+                return closed(self.core.close_info());
+            }
+            if self.poll_write(cx).is_pending() || self.core.queued() == 0 {
+                ready!(self.poll_timer(cx));
+            }
+        }
+    }
+
+    /// Waits until everything queued has been written, and answers pings meanwhile.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            self.stash_arrived(cx);
+            match self.poll_write(cx) {
+                Poll::Ready(()) => return Poll::Ready(self.check_sent()),
+                Poll::Pending => ready!(self.poll_timer(cx)),
+            }
+        }
+    }
+
+    /// Starts the closing handshake.
+    pub(crate) fn close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<()> {
+        let now = clock::now();
+        Ok(self.core.close(code, reason, now, &mut self.out)?)
+    }
+
+    /// Drives a connection that is being closed to its end, dropping what still arrives.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
+        loop {
+            self.ready.clear();
+            self.ready_bytes = 0;
+            while self.take().is_some() {}
+            if self.core.next() == Next::Close {
+                let _ = self.poll_write(cx);
+                let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+                return Poll::Ready(self.close_info());
+            }
+            if self.core.next() == Next::Shutdown && self.poll_last_words(cx).is_ready() {
+                ready!(self.poll_shutdown(cx));
+            }
+            ready!(self.poll_progress(cx));
+        }
+    }
+
+    /// Hands messages out in pieces, or whole again.
+    pub(crate) fn set_delivery(&mut self, delivery: Delivery) {
+        self.core.set_delivery(delivery);
+    }
+
+    /// Drops what is left of the message being received in pieces.
+    pub(crate) fn skip_message(&mut self) {
+        self.skipping = true;
+    }
+
+    /// Gives the transport back, with what was read from it and not used.
+    pub(crate) fn into_parts(self) -> (S, Bytes) {
+        let rest = self.unread.get(self.taken..).map(Bytes::copy_from_slice).unwrap_or_default();
+        (self.io, rest)
+    }
+
+    pub(crate) fn close_info(&self) -> CloseInfo {
+        self.core.close_info().cloned().unwrap_or_else(|| CloseInfo {
+            code: CloseCode::ABNORMAL,
+            reason: String::new(),
+            clean: false,
+            by: sockeye_proto::Side::Transport,
+        })
+    }
+
+    /// Takes the next event out of the bytes that were read.
+    fn take(&mut self) -> Option<Incoming> {
+        loop {
+            self.lend_buffer();
+            let rest = self.unread.get_mut(self.taken..).unwrap_or_default();
+            let (found, used) = next_event(&mut self.core, rest, &mut self.out);
+            self.taken += used;
+            if self.taken == self.unread.len() {
+                (self.unread, self.taken) = (Vec::new(), 0);
+            }
+            self.give_back_buffer();
+            match self.sift(found?) {
+                Some(incoming) => return Some(incoming),
+                None => continue,
+            }
+        }
+    }
+
+    /// Keeps a failure for later and drops pieces that nobody wants.
+    fn sift(&mut self, found: Result<Incoming, sockeye_proto::Error>) -> Option<Incoming> {
+        match found {
+            Ok(Incoming::Piece { position, .. }) if self.skipping => {
+                self.skipping = position == Position::More;
+                None
+            }
+            Ok(incoming) => {
+                if let Incoming::Event(Event::Pong { payload, .. }) = &incoming {
+                    self.pings.answer(payload, clock::now());
+                }
+                Some(incoming)
+            }
+            Err(error) => {
+                self.fail(error.into());
+                None
+            }
+        }
+    }
+
+    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.obey_control(cx);
+        let _ = self.poll_write(cx);
+        if self.poll_read(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.poll_timer(cx)
+    }
+
+    /// Reads once. The events are taken by the next [`take`](Self::take).
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.receiving == Receiving::Over {
+            return Poll::Pending;
+        }
+        let read = buffers::with_read_buffer(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
+            let filled = read.filled_mut();
+            if filled.is_empty() {
+                return Poll::Ready(io::Result::Ok(0));
+            }
+            // The first event is taken from the shared buffer; only what follows it is copied.
+            self.lend_buffer();
+            let (found, used) = next_event(&mut self.core, filled, &mut self.out);
+            self.give_back_buffer();
+            let rest = filled.get(used..).unwrap_or_default();
+            self.unread.extend_from_slice(rest);
+            if let Some(incoming) = found.and_then(|found| self.sift(found)) {
+                self.ready_bytes += incoming.len();
+                self.ready.push_back(incoming);
+            }
+            Poll::Ready(Ok(filled.len()))
+        });
+        match ready!(read) {
+            Ok(0) => self.lose_transport(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.lose_transport(Some(error)),
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads what has arrived while the caller sends, so that pings are answered, up to a bound.
+    fn stash_arrived(&mut self, cx: &mut Context<'_>) {
+        self.obey_control(cx);
+        while self.ready_bytes < READY_MAX && self.core.next() == Next::Continue {
+            match self.take() {
+                Some(incoming) => {
+                    self.ready_bytes += incoming.len();
+                    self.ready.push_back(incoming);
+                }
+                None if self.poll_read(cx).is_pending() => return,
+                None => {}
+            }
+        }
+    }
+
+    /// Writes as much as the transport takes.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.written < self.out.len() && self.sending == Sending::Open {
+            let rest = self.out.get(self.written..).unwrap_or_default();
+            match Pin::new(&mut self.io).poll_write(cx, rest) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.written += count;
+                    self.unflushed = true;
+                    self.core.written(count, clock::now(), &mut self.out);
+                }
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What has been received is still delivered: reading finds the end by itself.
+                Poll::Ready(_) => self.sending = Sending::Over,
+                Poll::Pending => {
+                    self.core.written(0, clock::now(), &mut self.out);
+                    return Poll::Pending;
+                }
+            }
+        }
+        (self.out, self.written) = (self.emptied(), 0);
+        self.give_back_buffer();
+        if self.unflushed && self.sending == Sending::Open {
+            ready!(Pin::new(&mut self.io).poll_flush(cx)).ok();
+            self.unflushed = false;
+        }
+        Poll::Ready(())
+    }
+
+    fn emptied(&mut self) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        out
+    }
+
+    /// Writes the last frames of a connection that is over. Ready too when they cannot be written.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.poll_write(cx).is_ready() || self.is_over() {
+                return Poll::Ready(());
+            }
+            ready!(self.poll_timer(cx));
+        }
+    }
+
+    /// Shuts the sending half down, once.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sending == Sending::Open {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx)).ok();
+            self.sending = Sending::Over;
+        }
+        Poll::Ready(())
+    }
+
+    /// Lets the core act when a deadline has come. The timer is only moved forward when it fires:
+    /// deadlines mostly move away, and a timer that fires early costs less than one that is moved
+    /// with every message.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
+        if due <= clock::now() {
+            if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
+                self.fail(error.into());
+            }
+            return Poll::Ready(());
+        }
+        let due = clock::instant(due);
+        match &mut self.timer {
+            Some(timer) if timer.deadline() > due => timer.as_mut().reset(due),
+            Some(_) => {}
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(due))),
+        }
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
+        cx.waker().wake_by_ref();
+        Poll::Ready(())
+    }
+
+    /// Does what the server asked of its connections.
+    fn obey_control(&mut self, cx: &mut Context<'_>) {
+        let Some(control) = &self.control else { return };
+        if let Some((code, reason)) = control.poll_close(cx) {
+            let now = clock::now();
+            // Codes come from the server's own configuration, which was checked.
+            let _ = self.core.close(Some(code), &reason, now, &mut self.out);
+        }
+    }
+
+    /// Takes note that the transport is gone.
+    fn lose_transport(&mut self, error: Option<io::Error>) {
+        self.receiving = Receiving::Over;
+        let was_alive = self.core.next() == Next::Continue;
+        self.core.receive_eof();
+        if was_alive {
+            let gone = match error {
+                Some(error) => Error::new(ErrorKind::Closed, "connection lost").with_source(error),
+                None => Error::new(ErrorKind::Closed, "peer went away without a Close frame"),
+            };
+            self.fail(gone);
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        let info = self.close_info();
+        self.failure.get_or_insert_with(|| error.with_close(Some(&info)));
+    }
+
+    /// Tells whether what was queued did leave.
+    fn check_sent(&self) -> Result<()> {
+        if self.sending == Sending::Open {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Closed, "the peer does not receive any more");
+        Err(error.with_close(self.core.close_info()))
+    }
+
+    fn send_error(&self, error: sockeye_proto::Error) -> Error {
+        Error::from(error).with_close(self.core.close_info())
+    }
+
+    /// Takes the thread's write buffer while the link has none of its own.
+    fn lend_buffer(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = buffers::take_write_buffer();
+        }
+    }
+
+    /// Gives the write buffer back if nothing waits in it.
+    fn give_back_buffer(&mut self) {
+        if self.out.is_empty() && self.out.capacity() > 0 {
+            buffers::give_write_buffer(std::mem::take(&mut self.out));
+        }
+    }
+}
+
+impl Incoming {
+    fn len(&self) -> usize {
+        match self {
+            Self::Event(Event::Message(message)) => message.as_bytes().len(),
+            Self::Event(Event::Ping(bytes) | Event::Pong { payload: bytes, .. })
+            | Self::Piece { bytes, .. } => bytes.len(),
+            Self::Event(Event::Closing(_)) => 0,
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("io", &self.io)
+            .field("core", &self.core)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the first event out of `bytes`; returns it with how many of them were used.
+fn next_event(
+    core: &mut Connection<AnyRole>,
+    bytes: &mut [u8],
+    out: &mut Vec<u8>,
+) -> (Option<Result<Incoming, sockeye_proto::Error>>, usize) {
+    let now: Time = clock::now();
+    let mut events = core.receive(bytes, now, out);
+    let found = events.next().map(|event| event.map(own));
+    (found, events.consumed())
+}
+
+/// Makes an event the application's own.
+fn own(event: sockeye_proto::Event<'_>) -> Incoming {
+    use sockeye_proto::Event as Core;
+    Incoming::Event(match event {
+        Core::Message(message) => Event::Message(message.into()),
+        Core::Piece(piece) => {
+            let bytes = Bytes::copy_from_slice(piece.bytes);
+            return Incoming::Piece { kind: piece.kind, bytes, position: piece.position };
+        }
+        Core::Ping(payload) => Event::Ping(Bytes::copy_from_slice(payload)),
+        Core::Pong { payload, rtt } => {
+            Event::Pong { payload: Bytes::copy_from_slice(payload), rtt }
+        }
+        Core::Close(frame) => Event::Closing(frame),
+    })
+}
+
+/// Bytes of messages that are kept for a caller that only sends. Then reading stops, and the
+/// transport's own flow control holds the peer back.
+const READY_MAX: usize = 64 << 10;

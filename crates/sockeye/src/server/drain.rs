@@ -1,0 +1,93 @@
+//! How a server stops: no new connections, a Close frame for each that is open, a last deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sockeye_proto::CloseCode;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::clock;
+use crate::control::Control;
+
+/// How a server takes leave of its connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drain {
+    /// The code that clients are told; default 1001, going away.
+    pub code: CloseCode,
+    /// The time over which the Close frames are spread, so that the clients do not all come back in
+    /// one moment; default 0.
+    pub over: Duration,
+    /// When connections that are still open are dropped, counted from the start; default 30 s.
+    pub deadline: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { code: CloseCode::AWAY, over: Duration::ZERO, deadline: Duration::from_secs(30) }
+    }
+}
+
+impl Drain {
+    /// Takes leave with `code`, spread over `over`, and drops what is open after `deadline`.
+    pub fn new(code: CloseCode, over: Duration, deadline: Duration) -> Self {
+        Self { code, over, deadline }
+    }
+}
+
+/// The phases of a server's life.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Serving,
+    Draining(Drain),
+    Dropping,
+}
+
+/// A connection's view of its server's life.
+#[derive(Clone, Debug)]
+pub(crate) struct Life(watch::Receiver<Phase>);
+
+impl Life {
+    pub(super) fn begin() -> (watch::Sender<Phase>, Self) {
+        let (sender, receiver) = watch::channel(Phase::Serving);
+        (sender, Self(receiver))
+    }
+
+    /// Whether new connections are turned away.
+    pub(super) fn is_ending(&self) -> bool {
+        !matches!(*self.0.borrow(), Phase::Serving)
+    }
+
+    /// Waits until new connections are turned away.
+    pub(super) async fn ending(&mut self) {
+        self.wait_for(|phase| !matches!(phase, Phase::Serving)).await;
+    }
+
+    /// Runs `served` to its end, or until the server drops it. When the server drains, the connection
+    /// is asked to close at its share of the time.
+    pub(super) async fn lead(&mut self, served: impl Future<Output = ()>, control: &Control) {
+        let served = std::pin::pin!(served);
+        let ending = std::pin::pin!(self.end(control));
+        tokio::select! {
+            () = served => {}
+            () = ending => {}
+        }
+    }
+
+    /// Passes the drain on to the connection; ready when it is to be dropped.
+    async fn end(&mut self, control: &Control) {
+        if let Phase::Draining(drain) =
+            self.wait_for(|phase| !matches!(phase, Phase::Serving)).await
+        {
+            sleep(clock::jitter(drain.over)).await;
+            control.close(drain.code, "server is stopping");
+        }
+        self.wait_for(|phase| matches!(phase, Phase::Dropping)).await;
+    }
+
+    async fn wait_for(&mut self, reached: impl FnMut(&Phase) -> bool) -> Phase {
+        // The server is gone only after it has dropped its connections.
+        self.0.wait_for(reached).await.map_or(Phase::Dropping, |phase| phase.clone())
+    }
+}

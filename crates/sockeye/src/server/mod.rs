@@ -1,0 +1,389 @@
+//! The server: a listener whose door reads the first request of each connection.
+//!
+//! A WebSocket handshake is answered there and its handler runs; any other request goes, with the
+//! bytes already read, to whatever HTTP server the application has.
+
+mod acceptor;
+mod drain;
+mod http;
+mod incoming;
+mod routes;
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye_proto::Config;
+use sockeye_proto::handshake::{Origins, Rejection};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::AnyIo;
+#[cfg(feature = "rustls")]
+use crate::tls::ServerTls;
+use crate::websocket::WebSocket;
+
+pub use acceptor::{Acceptor, accept};
+use acceptor::{Request, refuse};
+pub use drain::Drain;
+use drain::{Life, Phase};
+pub use http::{HttpConnection, Upgrades};
+pub use incoming::Incoming;
+use routes::Routes;
+
+/// A WebSocket server.
+///
+/// ```no_run
+/// use sockeye::Server;
+///
+/// # async fn example() -> sockeye::Result<()> {
+/// Server::bind("127.0.0.1:9000")
+///     .route("/echo", |mut ws, _request| async move {
+///         while let Some(message) = ws.recv().await? {
+///             ws.send(message).await?;
+///         }
+///         Ok(())
+///     })
+///     .serve()
+///     .await
+/// # }
+/// ```
+#[must_use = "a server does nothing until it serves"]
+pub struct Server {
+    binding: Binding,
+    routes: Routes,
+    http: Option<http::Handler>,
+    max_connections: usize,
+    #[cfg(feature = "rustls")]
+    tls: Option<ServerTls>,
+    /// The first mistake in setting up, reported when the server is started.
+    mistake: Option<Error>,
+}
+
+enum Binding {
+    Address(String),
+    Listener(TcpListener),
+}
+
+/// What all connections of a server share.
+struct Shared {
+    routes: Routes,
+    http: Option<http::Handler>,
+    places: Arc<Semaphore>,
+    max_connections: usize,
+    life: Life,
+    #[cfg(feature = "rustls")]
+    tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+impl Server {
+    /// Listens on `address`, `host:port`; port 0 picks a free one.
+    pub fn bind(address: impl Into<String>) -> Self {
+        Self::with_binding(Binding::Address(address.into()))
+    }
+
+    /// Serves a listener that is already bound.
+    pub fn listener(listener: TcpListener) -> Self {
+        Self::with_binding(Binding::Listener(listener))
+    }
+
+    fn with_binding(binding: Binding) -> Self {
+        Self {
+            binding,
+            routes: Routes::default(),
+            http: None,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            #[cfg(feature = "rustls")]
+            tls: None,
+            mistake: None,
+        }
+    }
+
+    /// Serves `path` with `handler`, which gets each connection and the request it began with.
+    /// `{name}` stands for one segment of the path, `{*name}` at the end for all that is left;
+    /// [`Incoming::param`] tells what they were.
+    ///
+    /// When the handler returns `Ok` or drops the connection, it closes with 1000; with an error or
+    /// a panic, 1011.
+    pub fn route<F, Fut>(mut self, path: &str, handler: F) -> Self
+    where
+        F: Fn(WebSocket, Incoming) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        if let Err(error) = self.routes.add(path, handler) {
+            let mistake = Error::new(ErrorKind::Misuse, format!("route {path}")).with_source(error);
+            self.mistake.get_or_insert(mistake);
+        }
+        self
+    }
+
+    /// Asks `hook` about each request that passed the protocol's own checks, before it is accepted:
+    /// who refuses returns the response to send. A hook that panics refuses with 500, one that takes
+    /// longer than the handshake may with 503.
+    pub fn authorize<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(&Incoming) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Rejection>> + Send + 'static,
+    {
+        self.routes.set_hook(hook);
+        self
+    }
+
+    /// Hands connections whose first request is not for a WebSocket to `handler`, with the bytes that
+    /// were read. Without it they are refused.
+    pub fn http<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(HttpConnection) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.http = Some(Arc::new(move |connection| Box::pin(handler(connection))));
+        self
+    }
+
+    /// Sets limits, time-outs, keep-alive and compression.
+    pub fn config(mut self, config: Config) -> Self {
+        self.routes.acceptor = self.routes.acceptor.config(config);
+        self
+    }
+
+    /// Sets which web pages may connect; by default those from the same host and port.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.routes.acceptor = self.routes.acceptor.origins(origins);
+        self
+    }
+
+    /// Sets the subprotocols spoken here, the preferred one first.
+    pub fn subprotocols<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.routes.acceptor = self.routes.acceptor.subprotocols(names);
+        self
+    }
+
+    /// Bounds the connections at a time; further ones are refused with 503. Default 65,536.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Serves `wss://` with this certificate.
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or a route is wrong.
+    pub async fn listen(self) -> Result<Listening> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        let listener = match self.binding {
+            Binding::Listener(listener) => listener,
+            Binding::Address(address) => TcpListener::bind(&address).await.map_err(|error| {
+                Error::new(ErrorKind::Io, format!("cannot listen on {address}")).with_source(error)
+            })?,
+        };
+        let (phase, life) = Life::begin();
+        let shared = Arc::new(Shared {
+            routes: self.routes,
+            http: self.http,
+            places: Arc::new(Semaphore::new(self.max_connections)),
+            max_connections: self.max_connections,
+            life,
+            #[cfg(feature = "rustls")]
+            tls: self.tls.map(|tls| tls.config().into()),
+        });
+        Ok(Listening { listener, shared, phase })
+    }
+
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub async fn serve(self) -> Result<()> {
+        self.listen().await?.serve().await
+    }
+
+    /// Serves until `shutdown` is ready, then drains.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
+        self.listen().await?.serve_until(shutdown, drain).await
+    }
+}
+
+/// A server whose address is bound: clients can connect, and are served once it is awaited.
+pub struct Listening {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Listening {
+    /// Returns the address that was bound.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// None; accepting goes on whatever happens to single connections.
+    pub async fn serve(self) -> Result<()> {
+        self.serve_until(pending::<()>(), Drain::default()).await
+    }
+
+    /// Serves until `shutdown` is ready; then accepts no more, sends every connection a Close frame,
+    /// and returns when all have ended or the drain's deadline has come.
+    ///
+    /// # Errors
+    /// None; accepting goes on whatever happens to single connections.
+    pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
+        tokio::select! {
+            () = accept_all(&self.listener, &self.shared) => {}
+            _ = shutdown => {}
+        }
+        drop(self.listener);
+        let deadline = drain.deadline;
+        self.phase.send_replace(Phase::Draining(drain));
+        let all = u32::try_from(self.shared.max_connections).unwrap_or(u32::MAX);
+        if timeout(deadline, self.shared.places.acquire_many(all)).await.is_err() {
+            self.phase.send_replace(Phase::Dropping);
+            // Dropped tasks end at their next turn; the last of them gives its place back then.
+            let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+/// Accepts for ever. When the process is out of descriptors, accepting again at once would spin, so
+/// it waits, longer each time.
+async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
+    let mut backoff = BACKOFF_FIRST;
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => {
+                backoff = BACKOFF_FIRST;
+                let shared = shared.clone();
+                tokio::spawn(async move { shared.serve(tcp, peer).await });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => {
+                sleep(backoff).await;
+                backoff = (backoff * 2).min(BACKOFF_LONGEST);
+            }
+        }
+    }
+}
+
+/// Whether accepting failed because of the connection that was next, which is gone now.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+impl Shared {
+    /// Serves one connection from its first byte to its last.
+    async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
+        let limit = self.routes.acceptor.config.timeouts.handshake;
+        // One deadline covers TLS and the request, so it is set before the first of them.
+        let Ok(Some((mut io, request))) = timeout(limit * 2, self.greet(tcp)).await else { return };
+        let Ok(_place) = self.places.clone().try_acquire_owned() else {
+            return refuse(io, &busy("The server is full.\n")).await;
+        };
+        if self.life.is_ending() {
+            return refuse(io, &busy("The server is stopping.\n")).await;
+        }
+        let request = match request {
+            Ok(request) => request,
+            Err(rejection) => return refuse(io, &rejection).await,
+        };
+        let head = match request.head() {
+            Ok(head) => head,
+            Err(rejection) => return refuse(io, &rejection).await,
+        };
+        if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
+            let connection = HttpConnection::new(io, request.bytes, peer, &self);
+            return http(connection).await;
+        }
+        let admitted = match timeout(limit, self.routes.admit(&head, Some(peer))).await {
+            Ok(Ok(admitted)) => admitted,
+            Ok(Err(rejection)) => return refuse(io, &rejection).await,
+            Err(_) => return refuse(io, &busy("The server is too slow to judge.\n")).await,
+        };
+        let acceptor = &self.routes.acceptor;
+        let mut answer = Vec::with_capacity(256);
+        admitted.accepted.write(&mut answer);
+        let written = timeout(limit, tokio::io::AsyncWriteExt::write_all(&mut io, &answer)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+        let ws = acceptor.start(io, &admitted.accepted, request.rest(), Some(peer));
+        drop(answer);
+        let life = self.life.clone();
+        admitted.run(ws, life).await;
+    }
+
+    /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
+    async fn greet(&self, tcp: TcpStream) -> Option<(AnyIo, Result<Request, Rejection>)> {
+        tcp.set_nodelay(true).ok()?;
+        let mut io = self.encrypt(tcp).await?;
+        match self.routes.acceptor.read_request(&mut io).await {
+            Ok(request) => Some((io, Ok(request))),
+            Err(unread) => unread.rejection().map(|rejection| (io, Err(rejection))),
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    async fn encrypt(&self, tcp: TcpStream) -> Option<AnyIo> {
+        let Some(acceptor) = &self.tls else { return Some(tcp.into()) };
+        let tls = acceptor.accept(tcp).await.ok()?;
+        Some(tokio_rustls::TlsStream::from(tls).into())
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    async fn encrypt(&self, tcp: TcpStream) -> Option<AnyIo> {
+        Some(tcp.into())
+    }
+}
+
+fn busy(text: &str) -> Rejection {
+    // Spread over ten seconds, so that those who were turned away do not return together.
+    let seconds = crate::clock::jitter(Duration::from_secs(9)).as_secs();
+    Rejection::new(503, text).retry_after(1 + u32::try_from(seconds).unwrap_or_default())
+}
+
+/// As many as NATS allows by default; few processes may open more descriptors.
+const DEFAULT_MAX_CONNECTIONS: usize = 65_536;
+
+/// Waits between attempts to accept, shortest and longest.
+const BACKOFF_FIRST: Duration = Duration::from_millis(10);
+const BACKOFF_LONGEST: Duration = Duration::from_secs(1);
+
+/// How long tasks that were dropped may take to notice.
+const LAST_TURN: Duration = Duration::from_millis(100);

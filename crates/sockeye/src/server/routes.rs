@@ -1,0 +1,152 @@
+//! Which handler serves which path.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use matchit::Router;
+use percent_encoding::percent_decode_str;
+use sockeye_proto::CloseCode;
+use sockeye_proto::handshake::{Accepted, Rejection, RequestHead, accept as judge};
+use tokio::sync::oneshot;
+
+use super::drain::Life;
+use super::{Acceptor, Incoming};
+use crate::control::Control;
+use crate::error::Result;
+use crate::held::{self, Parting};
+use crate::io::AnyIo;
+use crate::link::Link;
+use crate::websocket::WebSocket;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Handler = Arc<dyn Fn(WebSocket, Incoming) -> BoxFuture<Result<()>> + Send + Sync>;
+type Hook = Arc<dyn Fn(&Incoming) -> BoxFuture<Result<(), Rejection>> + Send + Sync>;
+
+/// The handlers of a server and what a request must pass before one runs.
+#[derive(Default)]
+pub(super) struct Routes {
+    router: Router<Handler>,
+    hook: Option<Hook>,
+    pub(super) acceptor: Acceptor,
+}
+
+/// A request that passed every check, and the handler that waits for its connection.
+pub(crate) struct Admitted {
+    pub(crate) accepted: Accepted,
+    incoming: Incoming,
+    handler: Handler,
+}
+
+impl Routes {
+    /// Adds a route.
+    ///
+    /// # Errors
+    /// A path that is no pattern or stands in the way of another.
+    pub(super) fn add<F, Fut>(&mut self, path: &str, handler: F) -> Result<(), matchit::InsertError>
+    where
+        F: Fn(WebSocket, Incoming) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |ws, incoming| Box::pin(handler(ws, incoming)));
+        self.router.insert(path, handler)
+    }
+
+    pub(super) fn set_hook<F, Fut>(&mut self, hook: F)
+    where
+        F: Fn(&Incoming) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Rejection>> + Send + 'static,
+    {
+        self.hook = Some(Arc::new(move |incoming| Box::pin(hook(incoming))));
+    }
+
+    /// Judges a request: the handshake's rules, the path, then the application's hook.
+    pub(super) async fn admit(
+        &self,
+        head: &RequestHead<'_>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Admitted, Rejection> {
+        let accepted = judge(head, &self.acceptor.policy)?;
+        let Ok(found) = self.router.at(head.path()) else {
+            return Err(Rejection::new(404, "There is no WebSocket at this path.\n"));
+        };
+        let mut incoming = Incoming::new(head, peer)?;
+        let params = found.params.iter().map(|(name, value)| {
+            let value = percent_decode_str(value).decode_utf8().ok()?;
+            Some((name.to_owned(), value.into_owned()))
+        });
+        let params = params.collect::<Option<_>>();
+        let text = "The path is not percent-encoded UTF-8.\n";
+        incoming.set_params(params.ok_or_else(|| Rejection::new(400, text))?);
+        if let Some(hook) = &self.hook {
+            let verdict = guard(AssertUnwindSafe(|| hook(&incoming)));
+            let failed = || Rejection::new(500, "The server failed to judge the request.\n");
+            verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
+        }
+        Ok(Admitted { accepted, incoming, handler: found.value.clone() })
+    }
+}
+
+impl Admitted {
+    /// Runs the handler on its connection until both are done.
+    pub(crate) async fn run(self, mut ws: WebSocket, mut life: Life) {
+        let (parting, mut parted) = oneshot::channel();
+        let control = Arc::new(Control::default());
+        self.equip(&mut ws, parting, &control);
+        let served = async {
+            let Some(mut handler) = guard(AssertUnwindSafe(|| (self.handler)(ws, self.incoming)))
+            else {
+                return hand_over(&mut parted, CloseCode::INTERNAL).await;
+            };
+            tokio::select! {
+                biased;
+                outcome = &mut handler => {
+                    let code = match outcome {
+                        Some(Ok(())) => CloseCode::NORMAL,
+                        Some(Err(_)) | None => CloseCode::INTERNAL,
+                    };
+                    hand_over(&mut parted, code).await;
+                }
+                // The handler let go of the connection and does something else.
+                link = &mut parted => {
+                    if let Ok(link) = link {
+                        held::part(link, CloseCode::NORMAL).await;
+                    }
+                    handler.await;
+                }
+            }
+        };
+        life.lead(served, &control).await;
+    }
+
+    fn equip(&self, ws: &mut WebSocket, parting: Parting<AnyIo>, control: &Arc<Control>) {
+        let held = ws.held();
+        held.set_parting(parting);
+        held.set_control(control.clone());
+    }
+}
+
+/// Closes the connection that a finished handler left.
+async fn hand_over(parted: &mut oneshot::Receiver<Box<Link<AnyIo>>>, code: CloseCode) {
+    if let Ok(link) = parted.await {
+        held::part(link, code).await;
+    }
+}
+
+/// Calls `make` and makes its future safe to poll: a panic in either ends in `None`, and the thread
+/// goes on serving others.
+fn guard<T>(
+    make: AssertUnwindSafe<impl FnOnce() -> BoxFuture<T>>,
+) -> Option<impl Future<Output = Option<T>> + Unpin> {
+    let mut future = catch_unwind(make).ok()?;
+    Some(std::future::poll_fn(move |cx| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
+    }))
+}

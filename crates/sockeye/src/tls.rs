@@ -1,0 +1,197 @@
+//! TLS by rustls, for both roles.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::error::{Error, ErrorKind, Result};
+
+pub use rustls;
+
+/// How a client checks the server of a `wss://` URL.
+#[derive(Clone, Default)]
+pub enum Tls {
+    /// Against the certificate authorities that the operating system trusts.
+    #[default]
+    System,
+    /// As the given configuration says.
+    Custom(Arc<ClientConfig>),
+}
+
+impl Tls {
+    /// Trusts the certificate authorities in a PEM file, and no others.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no certificate.
+    pub fn with_roots(pem: impl AsRef<Path>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in read_certificates(pem.as_ref())? {
+            roots.add(certificate).map_err(|error| tls_error("certificate", error))?;
+        }
+        let config = client_config()?.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self::Custom(Arc::new(config)))
+    }
+
+    /// Trusts anyone: the traffic is encrypted, but who reads it is not known. For tests only.
+    pub fn dangerous_no_verification() -> Result<Self> {
+        let verifier = Arc::new(danger::TrustAnyone::new(provider()));
+        let config = client_config()?.dangerous().with_custom_certificate_verifier(verifier);
+        Ok(Self::Custom(Arc::new(config.with_no_client_auth())))
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>> {
+        use rustls_platform_verifier::BuilderVerifierExt;
+        match self {
+            Self::Custom(config) => Ok(config.clone()),
+            Self::System => {
+                let config = client_config()?;
+                let config = config.with_platform_verifier();
+                let config = config.map_err(|error| tls_error("system certificates", error))?;
+                Ok(Arc::new(config.with_no_client_auth()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "Tls::System",
+            Self::Custom(_) => "Tls::Custom",
+        })
+    }
+}
+
+/// The certificate and key of a server.
+#[derive(Clone)]
+pub struct ServerTls(Arc<ServerConfig>);
+
+impl ServerTls {
+    /// Reads a certificate chain and its private key from PEM files.
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds nothing of the kind, or a key that is not the
+    /// certificate's.
+    pub fn from_pem_files(certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
+        let chain = read_certificates(certificate.as_ref())?;
+        let key = key.as_ref();
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| tls_error(&format!("private key {}", key.display()), error))?;
+        let versions = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| tls_error("configuration", error))?;
+        let config = versions
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| tls_error("certificate and key", error))?;
+        Ok(Self::from_config(config))
+    }
+
+    /// Takes a configuration as it is, but for ALPN: without any, `http/1.1` is offered.
+    pub fn from_config(mut config: ServerConfig) -> Self {
+        if config.alpn_protocols.is_empty() {
+            config.alpn_protocols.push(b"http/1.1".to_vec());
+        }
+        Self(Arc::new(config))
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
+
+/// Returns the process's default provider if the application installed one, else ours.
+fn provider() -> Arc<CryptoProvider> {
+    let installed = CryptoProvider::get_default().cloned();
+    installed.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+fn client_config() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| tls_error("configuration", error))
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let what = format!("certificate {}", path.display());
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| tls_error(&what, error))?;
+    if certificates.is_empty() {
+        return Err(Error::new(ErrorKind::Tls, format!("no certificate in {}", path.display())));
+    }
+    Ok(certificates)
+}
+
+fn tls_error(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Tls, format!("TLS {what}")).with_source(error)
+}
+
+mod danger {
+    use std::sync::Arc;
+
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+
+    /// Accepts every certificate, but still checks that the server holds its key.
+    #[derive(Debug)]
+    pub(super) struct TrustAnyone(Arc<CryptoProvider>);
+
+    impl TrustAnyone {
+        pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
+            Self(provider)
+        }
+    }
+
+    impl ServerCertVerifier for TrustAnyone {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.0.signature_verification_algorithms;
+            verify_tls12_signature(message, certificate, signature, algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.0.signature_verification_algorithms;
+            verify_tls13_signature(message, certificate, signature, algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.0.signature_verification_algorithms.supported_schemes()
+        }
+    }
+}
