@@ -96,20 +96,20 @@ fn json(random: &mut Random) -> String {
     text
 }
 
-/// Three colours a pixel, which change slowly along a row and carry noise in their low bits.
+/// Rows of pixels, three bytes each: colours that change a little from one to the next with noise
+/// in their low bits, and here and there a stretch that looks like the row above.
 fn bitmap(random: &mut Random) -> Vec<u8> {
-    let mut bytes =
-        b"BM\x36\0\x0c\0\0\0\0\0\x36\0\0\0\x28\0\0\0\0\x02\0\0\0\x02\0\0\x01\0\x18\0".to_vec();
-    bytes.resize(54, 0);
+    let mut bytes = b"BM\x36\0\x0c\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
+    bytes.resize(54 + ROW, 0xc0);
     let mut colours = [90_u8, 120, 160];
     while bytes.len() < SIZE {
+        if random.below(16) == 0 {
+            let above = bytes.len() - ROW;
+            let width = 3 * (4 + random.byte() / 4);
+            bytes.extend_from_within(above..above + usize::from(width));
+        }
         for colour in &mut colours {
-            let change = random.byte();
-            *colour = if change < 8 {
-                change << 5
-            } else {
-                colour.wrapping_add(change & 3).wrapping_sub(1)
-            };
+            *colour = colour.saturating_add(random.byte() % 9).saturating_sub(4);
             bytes.push(*colour);
         }
     }
@@ -168,6 +168,9 @@ fn pdf(random: &mut Random) -> Vec<u8> {
     }
     bytes
 }
+
+/// Bytes in a row of the bitmap, 512 pixels wide.
+const ROW: usize = 3 * 512;
 
 const ARTICLES: &[&str] = &["der", "die", "das", "ein", "kein", "mein", "jener"];
 const ADJECTIVES: &[&str] =
