@@ -34,11 +34,10 @@ impl Error {
             Self::Peer(_) => Some(CloseCode::PROTOCOL),
             Self::Limit(error) => Some(match error.limit {
                 Limit::Message | Limit::Fragments | Limit::InflateRatio => CloseCode::TOO_BIG,
-                Limit::EmptyFragments | Limit::ControlRate | Limit::Queue => CloseCode::POLICY,
+                Limit::EmptyFragments | Limit::ControlRate => CloseCode::POLICY,
                 Limit::Memory => CloseCode::INTERNAL,
             }),
             Self::Timeout(Timeout::Message | Timeout::WriteStall) => Some(CloseCode::POLICY),
-            Self::Timeout(Timeout::Idle | Timeout::Lifetime) => Some(CloseCode::AWAY),
             Self::Timeout(Timeout::Keepalive | Timeout::Close) | Self::Misuse(_) => None,
         }
     }
@@ -103,8 +102,6 @@ pub enum Limit {
     InflateRatio,
     /// Control frames per second.
     ControlRate,
-    /// Bytes waiting for the peer to read.
-    Queue,
     /// Memory that the allocator refused, in bytes.
     Memory,
 }
@@ -121,10 +118,6 @@ pub enum Timeout {
     Message,
     /// The peer read nothing while bytes waited for it.
     WriteStall,
-    /// No data message arrived for as long as the host allows.
-    Idle,
-    /// The connection reached the age that the host allows.
-    Lifetime,
 }
 
 /// What the caller asked for that the protocol forbids.
@@ -219,7 +212,6 @@ impl fmt::Display for LimitError {
             Limit::EmptyFragments => write!(f, "{seen} empty fragments, limit {max}"),
             Limit::InflateRatio => write!(f, "message inflates {seen} times, limit {max}"),
             Limit::ControlRate => write!(f, "more than {max} control frames a second"),
-            Limit::Queue => write!(f, "{seen} bytes unread by the peer, limit {max}"),
             Limit::Memory => write!(f, "no memory for {seen} bytes"),
         }
     }
@@ -232,8 +224,6 @@ impl fmt::Display for Timeout {
             Self::Close => "closing handshake timeout",
             Self::Message => "message not finished in time",
             Self::WriteStall => "peer does not read",
-            Self::Idle => "idle",
-            Self::Lifetime => "connection reached its lifetime",
         })
     }
 }

@@ -2,9 +2,8 @@
 #![cfg(feature = "deflate")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail by panicking")]
 
-use sockeye_proto::deflate::{
-    Context, Deflater, Finished, InflateError, InflateStatus, Inflater, Last, Pool,
-};
+use sockeye_proto::Position;
+use sockeye_proto::deflate::{Context, Deflater, InflateError, InflateStatus, Inflater, Pool};
 
 /// Writes bits as DEFLATE packs them, to make blocks that no compressor makes.
 #[derive(Default)]
@@ -72,7 +71,7 @@ fn store(payload: &[u8]) -> Vec<u8> {
 fn inflate(inflater: &mut Inflater, payload: &[u8]) -> Result<Vec<u8>, InflateError> {
     let mut out = Vec::new();
     inflater.inflate(payload, &mut out, usize::MAX)?;
-    assert_eq!(inflater.finish_message(&mut out, 0)?, Finished::Whole);
+    inflater.finish_message()?;
     Ok(out)
 }
 
@@ -291,7 +290,7 @@ fn a_message_of_the_limit_fits_and_one_byte_more_is_told() {
             assert_eq!(full, excess > 0);
             assert_eq!(out.len(), limit);
             if !full {
-                assert_eq!(inflater.finish_message(&mut out, 0), Ok(Finished::Whole));
+                assert_eq!(inflater.finish_message(), Ok(()));
                 assert_eq!(out, message);
             }
         }
@@ -329,7 +328,7 @@ fn a_mebibyte_of_zeros_comes_in_rooms_of_64_kib() {
         assert!(total < 1 << 20);
     }
     assert_eq!(total, 1 << 20);
-    assert_eq!(inflater.finish_message(&mut Vec::new(), 0), Ok(Finished::Whole));
+    assert_eq!(inflater.finish_message(), Ok(()));
 }
 
 // DFL-026
@@ -363,9 +362,9 @@ fn an_idle_end_without_context_holds_nothing_after_a_big_message() {
     let mut inflater = Inflater::new(15, Context::Forget, &pool);
     let message = repetitive(4 << 20, 3);
     let mut payload = Vec::new();
-    deflater.compress_part(&message[..1 << 20], Last::No, &mut payload);
+    deflater.compress_part(&message[..1 << 20], Position::More, &mut payload);
     assert!(deflater.holds_state());
-    deflater.compress_part(&message[1 << 20..], Last::Yes, &mut payload);
+    deflater.compress_part(&message[1 << 20..], Position::Last, &mut payload);
     assert!(inflate(&mut inflater, &payload).unwrap() == message);
     assert!(!deflater.holds_state() && !inflater.holds_state());
     assert_eq!((pool.deflates_at_rest(), pool.inflates_at_rest()), (1, 1));
@@ -377,7 +376,7 @@ fn a_pool_keeps_four_of_a_kind() {
     for bits in [12, 15] {
         let mut deflaters: Vec<_> =
             (0..9).map(|_| Deflater::new(bits, Context::Forget, 1, &pool)).collect();
-        for last in [Last::No, Last::Yes] {
+        for last in [Position::More, Position::Last] {
             for deflater in &mut deflaters {
                 deflater.compress_part(b"piece", last, &mut Vec::new());
             }
@@ -389,7 +388,7 @@ fn a_pool_keeps_four_of_a_kind() {
         inflater.inflate(&[0x00], &mut Vec::new(), 0).unwrap();
     }
     for inflater in &mut inflaters {
-        assert_eq!(inflater.finish_message(&mut Vec::new(), 0), Ok(Finished::Whole));
+        assert_eq!(inflater.finish_message(), Ok(()));
     }
     assert_eq!(pool.inflates_at_rest(), 4);
 }

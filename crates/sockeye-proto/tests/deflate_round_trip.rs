@@ -4,9 +4,8 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
-use sockeye_proto::deflate::{
-    Context, Deflater, Finished, InflateError, InflateStatus, Inflater, Last, Pool,
-};
+use sockeye_proto::Position;
+use sockeye_proto::deflate::{Context, Deflater, InflateError, InflateStatus, Inflater, Pool};
 use zlib_rs::{Inflate, InflateFlush};
 
 /// Inflates a message fed in pieces of `piece` bytes with room for `room` at a time.
@@ -29,7 +28,7 @@ fn inflate(
             }
         }
     }
-    while inflater.finish_message(&mut out, room)? == Finished::OutputFull {}
+    inflater.finish_message()?;
     Ok(out)
 }
 
@@ -92,8 +91,8 @@ proptest! {
         for message in &messages {
             let mut payload = Vec::new();
             let (first, rest) = message.split_at(cut.min(message.len()));
-            deflater.compress_part(first, Last::No, &mut payload);
-            deflater.compress_part(rest, Last::Yes, &mut payload);
+            deflater.compress_part(first, Position::More, &mut payload);
+            deflater.compress_part(rest, Position::Last, &mut payload);
             if context == Context::Forget {
                 foreign.reset(false);
             }

@@ -196,9 +196,12 @@ impl<R: Role> Connection<R> {
     /// Answers the peer's Close frame, if that is due (RFC 6455 section 5.5.1).
     fn answer_close(&mut self, frame: &CloseFrame, now: Time, out: &mut Vec<u8>) {
         if self.phase == Phase::Open {
-            let code = frame.code.get().to_be_bytes();
-            let body = if frame.code == CloseCode::NO_STATUS { &[][..] } else { &code };
-            self.append_frame(Opcode::Close, body, out);
+            // The answer says what the peer said, so that its application sees its own reason.
+            let code = Some(frame.code).filter(|code| *code != CloseCode::NO_STATUS);
+            let mut body = Vec::new();
+            if close::encode_body(code, &frame.reason, &mut body).is_ok() {
+                self.append_frame(Opcode::Close, &body, out);
+            }
         }
         self.close_cleanly(frame.code, &frame.reason, now);
     }

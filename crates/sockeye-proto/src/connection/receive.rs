@@ -71,9 +71,6 @@ struct OpenMessage {
     announced: u64,
     /// Part of it was handed out as pieces, so the rest must be too.
     in_pieces: bool,
-    /// The last compressed byte has been fed; what it makes is not all out yet.
-    #[cfg(feature = "deflate")]
-    inflating_end: bool,
 }
 
 /// Where the bytes of an event stand.
@@ -497,8 +494,6 @@ impl OpenMessage {
             fragments: 1,
             announced: len,
             in_pieces: false,
-            #[cfg(feature = "deflate")]
-            inflating_end: false,
         }
     }
 

@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 
 use super::{Connection, Phase};
 #[cfg(feature = "deflate")]
-use crate::deflate::{Context, Last, Pool};
+use crate::deflate::{Context, Pool};
 use crate::error::{Error, Misuse};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode};
 use crate::message::{Kind, MessageRef, Position};
@@ -313,8 +313,7 @@ impl<R: Role> Connection<R> {
         #[cfg(feature = "deflate")]
         if let Some(compression) = self.compression.as_deref_mut().filter(|_| pieces.compressed) {
             let mut deflated = Vec::new();
-            let last = if fin { Last::Yes } else { Last::No };
-            compression.deflater.compress_part(bytes, last, &mut deflated);
+            compression.deflater.compress_part(bytes, position, &mut deflated);
             return self.append_raw(opcode, fin, !pieces.started, &deflated, out);
         }
         self.append_raw(opcode, fin, false, bytes, out);

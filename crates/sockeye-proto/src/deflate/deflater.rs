@@ -9,6 +9,7 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
 use super::Context;
 use super::pool::{DeflateKind, Pool};
+use crate::message::Position;
 
 /// One direction's compressor (RFC 7692 section 7.2.1).
 pub struct Deflater {
@@ -18,15 +19,6 @@ pub struct Deflater {
     state: Option<Box<Deflate>>,
     /// Bytes of the current message are with the compressor.
     fed: bool,
-}
-
-/// Whether a piece is the last of its message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    /// More pieces follow.
-    No,
-    /// The message ends with this piece.
-    Yes,
 }
 
 impl Deflater {
@@ -51,26 +43,26 @@ impl Deflater {
     ///
     /// If the caller then sends the message as it was, it must [`discard`](Self::discard).
     pub fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) {
-        self.compress_part(payload, Last::Yes, out);
+        self.compress_part(payload, Position::Last, out);
     }
 
     /// Appends what the compressor makes of the next piece of a message.
     ///
     /// It may hold back bytes until a later piece, and add nothing now. What all pieces of a
     /// message appended is one payload, to be cut into frames anywhere.
-    pub fn compress_part(&mut self, payload: &[u8], last: Last, out: &mut Vec<u8>) {
+    pub fn compress_part(&mut self, payload: &[u8], position: Position, out: &mut Vec<u8>) {
         self.fed |= !payload.is_empty();
         if self.fed {
-            let flush = match last {
-                Last::No => DeflateFlush::NoFlush,
-                Last::Yes => DeflateFlush::SyncFlush,
+            let flush = match position {
+                Position::More => DeflateFlush::NoFlush,
+                Position::Last => DeflateFlush::SyncFlush,
             };
             let state = self.state.get_or_insert_with(|| {
                 self.pool.take_deflate(self.kind).unwrap_or_else(|| new_state(self.kind))
             });
             run(state, payload, flush, out);
         }
-        if last == Last::Yes {
+        if position == Position::Last {
             if self.fed {
                 debug_assert!(out.ends_with(&TAIL), "a sync flush ends with an empty block");
                 out.truncate(out.len().saturating_sub(TAIL.len()));

@@ -42,16 +42,6 @@ pub enum InflateStatus {
     OutputFull,
 }
 
-/// How ending a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
-    /// The message is whole.
-    Whole,
-    /// The room is filled and the message has at least one byte more: call again with room, or
-    /// give the message up.
-    OutputFull,
-}
-
 /// Why a message did not inflate. A connection closes with 1007.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -106,22 +96,18 @@ impl Inflater {
         })
     }
 
-    /// Ends the message, appending at most `room` bytes to `out`.
+    /// Ends the message, all of which has been inflated.
     ///
     /// # Errors
     ///
     /// The peer's: [`InflateError::Corrupt`], also if the message stops inside a block.
-    pub fn finish_message(
-        &mut self,
-        out: &mut Vec<u8>,
-        room: usize,
-    ) -> Result<Finished, InflateError> {
-        if self.run(&mut &[][..], out, room)? == Pause::Output {
-            return Ok(Finished::OutputFull);
+    pub fn finish_message(&mut self) -> Result<(), InflateError> {
+        if self.failed {
+            return Err(InflateError::Corrupt);
         }
         let Some(mut state) = self.state.take() else {
             // No byte of payload came: an empty message.
-            return Ok(Finished::Whole);
+            return Ok(());
         };
         // RFC 7692 section 7.2.2 has the receiver append the four bytes that end an empty stored
         // block. That nothing but them is missing tells the same, and tells a message cut short.
@@ -135,7 +121,7 @@ impl Inflater {
                 self.state = Some(state);
             }
         }
-        Ok(Finished::Whole)
+        Ok(())
     }
 
     /// Returns whether a decompressor is held at this moment.
@@ -241,7 +227,7 @@ mod tests {
             for piece in payload.chunks(100_000) {
                 inflater.inflate(piece, &mut out, 2 << 20).unwrap();
             }
-            inflater.finish_message(&mut out, 0).unwrap();
+            inflater.finish_message().unwrap();
             assert!(out == message);
             assert_eq!(inflater.state.unwrap().window_memory(), 1 << bits);
         }

@@ -10,8 +10,8 @@ mod inflater;
 pub(crate) mod negotiate;
 mod pool;
 
-pub use deflater::{Deflater, Last};
-pub use inflater::{Finished, InflateError, InflateStatus, Inflated, Inflater};
+pub use deflater::Deflater;
+pub use inflater::{InflateError, InflateStatus, Inflated, Inflater};
 pub use negotiate::{AnswerError, ClientWindow, Offer};
 pub use pool::Pool;
 

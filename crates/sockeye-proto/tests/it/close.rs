@@ -68,7 +68,7 @@ fn every_other_close_code_is_echoed_and_told_with_its_reason() {
             let mut rig = rig(end);
             let seen = rig.feed_frames(&[close_frame(code, "why é")]);
             assert_eq!(seen, [Seen::Close(code, "why é".into())]);
-            assert_eq!(rig.replies(), [reply(CLOSE, body(code))]);
+            assert_eq!(rig.replies(), [reply(CLOSE, [&body(code), "why é".as_bytes()].concat())]);
             let info = rig.info();
             assert_eq!((info.code.get(), &*info.reason, info.clean), (code, "why é", true));
             assert_eq!(info.by, Side::Remote);
@@ -134,7 +134,7 @@ fn whatever_follows_a_close_is_ignored_even_what_is_illegal() {
             for cuts in [Cuts::Whole, Cuts::EveryByte] {
                 let mut rig = rig(end);
                 assert_eq!(rig.feed_cut(&bytes, &cuts), [Seen::Close(1000, "bye".into())]);
-                assert_eq!(rig.replies(), [reply(CLOSE, body(1000))]);
+                assert_eq!(rig.replies(), [reply(CLOSE, [&body(1000), &b"bye"[..]].concat())]);
                 assert!(rig.info().clean);
                 rig.assert_terminal();
             }
@@ -367,12 +367,9 @@ fn every_failure_has_its_close_code() {
         (limit(Limit::InflateRatio), 1009),
         (limit(Limit::EmptyFragments), 1008),
         (limit(Limit::ControlRate), 1008),
-        (limit(Limit::Queue), 1008),
         (limit(Limit::Memory), 1011),
         (Timeout::Message.into(), 1008),
         (Timeout::WriteStall.into(), 1008),
-        (Timeout::Idle.into(), 1001),
-        (Timeout::Lifetime.into(), 1001),
     ] {
         let error: Error = error;
         assert_eq!(error.close_code().map(CloseCode::get), Some(code), "{error:?}");

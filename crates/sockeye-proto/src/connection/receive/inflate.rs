@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::{Events, Found, Frame, Inbound, OpenMessage, Source, Step, not_utf8};
 use crate::config::Limits;
 use crate::connection::Connection;
-use crate::deflate::{Finished, InflateStatus, Inflated};
+use crate::deflate::{InflateStatus, Inflated};
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::mask;
 use crate::message::{Kind, Position};
@@ -22,9 +22,6 @@ impl<R: Role> Events<'_, R> {
         open: OpenMessage,
         range: Range<usize>,
     ) -> Result<Step, Error> {
-        if open.inflating_end {
-            return self.inflate_end(frame, open);
-        }
         self.unmask(&range, frame.mask);
         let compressed = self.input.get(range.clone()).unwrap_or_default();
         let inflated = self.connection.inflate(compressed, open)?;
@@ -42,19 +39,12 @@ impl<R: Role> Events<'_, R> {
         if self.connection.inbound.frame.is_some() || !frame.fin {
             return self.compressed_piece(open);
         }
-        self.inflate_end(frame, open)
+        self.inflate_end(open)
     }
 
-    /// Ends a compressed message: inflates what the last bytes left inside the decompressor.
-    fn inflate_end(&mut self, frame: Frame, open: OpenMessage) -> Result<Step, Error> {
-        let finished = self.connection.inflate_end(open)?;
-        if finished == Finished::OutputFull {
-            let inbound = &mut self.connection.inbound;
-            inbound.open = Some(OpenMessage { inflating_end: true, ..open });
-            inbound.keep_frame(frame);
-            return self.compressed_piece(OpenMessage { inflating_end: true, ..open });
-        }
-        self.connection.inbound.frame = None;
+    /// Ends a compressed message, all of which has been inflated.
+    fn inflate_end(&mut self, open: OpenMessage) -> Result<Step, Error> {
+        self.connection.inflate_end()?;
         if !self.connection.inbound.hands_out_pieces(open) {
             return self.finish_gathered(open);
         }
@@ -93,18 +83,12 @@ impl<R: Role> Connection<R> {
         Ok(inflated?)
     }
 
-    fn inflate_end(&mut self, open: OpenMessage) -> Result<Finished, Error> {
-        let room = self.inflate_room(open);
-        let Some(compression) = self.compression.as_deref_mut() else {
-            return Err(PeerError::ReservedBits.into());
-        };
-        let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
-        let finished = message
-            .append_with(|out| inflater.finish_message(out, room))
-            .map_err(|_| PeerError::CorruptDeflate);
-        self.check_inflated(open, finished == Ok(Finished::OutputFull))?;
-        Ok(finished?)
+    fn inflate_end(&mut self) -> Result<(), PeerError> {
+        match self.compression.as_deref_mut() {
+            Some(compression) => compression.inflater.finish_message(),
+            None => return Err(PeerError::ReservedBits),
+        }
+        .map_err(|_| PeerError::CorruptDeflate)
     }
 
     /// Returns how many more bytes the message may inflate to now.
