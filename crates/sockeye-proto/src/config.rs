@@ -133,7 +133,9 @@ pub struct Timeouts {
     /// How long a client waits for the server to close the transport after a clean closing
     /// handshake; default 2 s (RFC 6455 section 7.1.1).
     pub linger: Duration,
-    /// How long bytes may wait to be sent without any of them leaving; default 30 s.
+    /// How long bytes may wait to be sent without any of them leaving; default 30 s. Bytes that do
+    /// leave lengthen the wait at 1,000 a second, so that a peer cannot pin the rest by reading a
+    /// few now and then.
     pub write_stall: Duration,
     /// Without a data message from the peer for this long, or a piece of one where pieces are asked
     /// for, the connection closes with 1001;

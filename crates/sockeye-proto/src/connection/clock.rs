@@ -15,6 +15,9 @@ use crate::frame::Opcode;
 use crate::role::Role;
 use crate::time::Time;
 
+/// The time that a byte may take to leave, at the least rate of 1,000 bytes a second.
+const MICROS_PER_BYTE: u64 = 1_000;
+
 /// A moment that never comes.
 const NEVER: Time = Time::from_micros(u64::MAX);
 
@@ -76,13 +79,14 @@ impl Clock {
         self.closed_by = self.closed_by.min(by);
     }
 
-    /// Takes note of output that waits: `by` is when some of it must have left.
-    pub(super) fn wait_for_write(&mut self, by: Time) {
-        self.written_by = by;
-    }
-
-    pub(super) fn is_waiting_for_write(&self) -> bool {
-        self.written_by != NEVER
+    /// Takes note of output that waits although `count` bytes have just left. Each byte that leaves
+    /// buys a little time, up to the whole `stall`: a peer that reads steadily may take as long as
+    /// it needs, one that reads a byte now and then to keep the rest pinned may not.
+    pub(super) fn wait_for_write(&mut self, count: usize, now: Time, stall: Duration) {
+        let longest = now + stall;
+        let earned = Duration::from_micros(count as u64 * MICROS_PER_BYTE);
+        let by = if self.written_by == NEVER { longest } else { self.written_by + earned };
+        self.written_by = by.min(longest);
     }
 
     pub(super) fn all_written(&mut self) {

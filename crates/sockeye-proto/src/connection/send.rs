@@ -160,8 +160,8 @@ impl<R: Role> Connection<R> {
         outbound.up_to_pong = outbound.up_to_pong.saturating_sub(count);
         if outbound.queued == 0 {
             self.clock.all_written();
-        } else if count > 0 || !self.clock.is_waiting_for_write() {
-            self.clock.wait_for_write(now + self.config.timeouts.write_stall);
+        } else {
+            self.clock.wait_for_write(count, now, self.config.timeouts.write_stall);
         }
         if outbound.up_to_pong == 0 {
             outbound.pongs = 0;

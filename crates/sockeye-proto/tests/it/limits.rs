@@ -439,15 +439,33 @@ fn a_peer_that_reads_nothing_is_1008_after_30_s_and_one_that_reads_is_not() {
     for end in ENDS {
         let mut rig = rig_with(end, |config| config.keepalive = None);
         assert_eq!(rig.conn.poll_timeout(), None, "nothing waits");
-        rig.send(&[0; 1_000][..]);
+        rig.send(&vec![0; 500_000][..]);
         rig.conn.written(0, rig.now, &mut rig.out);
         for _ in 0..10 {
             rig.wait_secs(29);
-            rig.conn.written(1, rig.now, &mut rig.out);
+            rig.conn.written(40_000, rig.now, &mut rig.out);
         }
         rig.wait(29_999_999);
         rig.conn.written(0, rig.now, &mut rig.out);
         assert_eq!(rig.wait(1), [Timeout::WriteStall.into()], "trying is not reading");
+        rig.assert_failed(Timeout::WriteStall, 1008);
+    }
+}
+
+// LIM-007
+#[test]
+fn a_peer_that_reads_a_byte_a_second_is_1008_after_little_more_than_30_s() {
+    for end in ENDS {
+        let mut rig = rig_with(end, |config| config.keepalive = None);
+        rig.send(&[0; 1_000][..]);
+        rig.conn.written(0, rig.now, &mut rig.out);
+        for _ in 0..30 {
+            assert_eq!(rig.wait_secs(1), []);
+            rig.conn.written(1, rig.now, &mut rig.out);
+        }
+        // Thirty bytes bought thirty milliseconds.
+        assert_eq!(rig.wait(29_999), []);
+        assert_eq!(rig.wait(1), [Timeout::WriteStall.into()]);
         rig.assert_failed(Timeout::WriteStall, 1008);
     }
 }
