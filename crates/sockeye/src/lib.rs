@@ -75,3 +75,8 @@ pub use stream::{MessageReader, MessageWriter};
 #[cfg(all(feature = "hyper", feature = "server"))]
 pub use upgrade::{Upgrade, upgrade};
 pub use websocket::WebSocket;
+
+/// The programs in the README are compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { startServer, stopServer, withBrowser } from "./support.mjs";
 
-const NAMES = ["Алёна 🐟", "海風"];
+const NAMES = ["Алёна 🐟", "Søren ⚓"];
 
 async function join(browser, url, name) {
   const page = await browser.newPage();
