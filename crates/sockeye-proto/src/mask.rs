@@ -77,7 +77,7 @@ fn xor_chunks(data: &mut [u8], key: Key) -> u64 {
 
 /// XORs eight bytes at a time: below `SIMD_FROM` bytes, setting up vectors costs more than it saves.
 /// Returns all resulting words ORed together.
-#[inline]
+#[inline(always)]
 fn xor_words(data: &mut [u8], key: Key) -> u64 {
     let word = word(key);
     let mut seen = 0;
