@@ -144,38 +144,36 @@ impl<R: Role> Events<'_, R> {
             Ok(found) => found?,
             Err(error) => return Some(Err(self.fail(error))),
         };
-        if let Found::TextInPlace(range, mask) = found {
-            let bytes = self.input.get_mut(range).unwrap_or_default();
-            return Some(match utf8::unmask_text(bytes, mask) {
-                Ok(text) => Ok(Event::Message(Message::Text(Text::in_place(text)))),
-                Err(error) => {
-                    let error = not_utf8(error);
-                    self.connection.fail(&error, self.now, self.out);
-                    Err(error)
-                }
-            });
-        }
-        let inbound = &mut self.connection.inbound;
+        let Self { connection, input, now, out, .. } = self;
         Some(Ok(match found {
-            Found::TextInPlace(..) => return None,
+            Found::TextInPlace(range, mask) => {
+                let bytes = input.get_mut(range).unwrap_or_default();
+                match utf8::unmask_text(bytes, mask).map_err(not_utf8) {
+                    Ok(text) => Event::Message(Message::Text(Text::in_place(text))),
+                    Err(error) => {
+                        connection.fail(&error, *now, out);
+                        return Some(Err(error));
+                    }
+                }
+            }
             Found::BinaryInPlace(range) => {
-                let bytes = self.input.get(range).unwrap_or_default();
+                let bytes = input.get(range).unwrap_or_default();
                 Event::Message(Message::Binary(Binary::in_place(bytes)))
             }
             Found::Gathered(Kind::Binary) => {
-                Event::Message(Message::Binary(inbound.message.binary()))
+                Event::Message(Message::Binary(connection.inbound.message.binary()))
             }
-            Found::Gathered(Kind::Text) => match inbound.message.text() {
-                Some(text) => Event::Message(Message::Text(text)),
-                None => return None,
-            },
+            Found::Gathered(Kind::Text) => {
+                // Checked to its last byte before it was found.
+                Event::Message(Message::Text(connection.inbound.message.text()?))
+            }
             Found::Piece(kind, source, position) => {
-                let bytes = inbound.bytes(self.input, source);
+                let bytes = connection.inbound.bytes(input, source);
                 Event::Piece(Piece { kind, bytes, position })
             }
-            Found::Ping(source) => Event::Ping(inbound.bytes(self.input, source)),
+            Found::Ping(source) => Event::Ping(connection.inbound.bytes(input, source)),
             Found::Pong(source, rtt) => {
-                Event::Pong { payload: inbound.bytes(self.input, source), rtt }
+                Event::Pong { payload: connection.inbound.bytes(input, source), rtt }
             }
             Found::Close(frame) => Event::Close(frame),
         }))
