@@ -1,3 +1,29 @@
-//! x
+//! The command `sockeye`.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod connect;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// WebSocket tools.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Talks to a WebSocket server from the terminal or through pipes.
+    Connect(connect::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Connect(args) => connect::run(args).await.into(),
+    }
+}
