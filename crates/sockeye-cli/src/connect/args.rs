@@ -80,9 +80,9 @@ pub(crate) struct Args {
     )]
     pub(super) max_message: usize,
 
-    /// After the input's end, how long late replies are awaited. The time starts when the server
-    /// has answered a ping, and so has read all that was sent. With --one, how long the message is
-    /// awaited [default: 1; with --one: for ever]
+    /// How long the server must be silent after the input's end before the connection is closed; a
+    /// stream that never pauses is closed after 30 times as long. With --one, how long the message
+    /// is awaited [default: 1; with --one: no limit]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, help_heading = "Time")]
     pub(super) wait: Option<Duration>,
     /// Stays after the input's end, until the server closes

@@ -14,8 +14,9 @@ mod show;
 mod signals;
 mod terminal;
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockeye::{CloseCode, CloseInfo, Error, Event, Message, Receiver, Sender, Side, WebSocket};
 use tokio::sync::watch;
@@ -67,7 +68,8 @@ async fn converse(args: &Args) -> Result<Exit, Failure> {
         output.notice(&greeting(&ws, &face)).await;
     }
     let (sender, receiver) = ws.split();
-    let talk = Talk { args, output, editing: face.editing.is_some(), sender };
+    let heard = Cell::new(Some(Instant::now()));
+    let talk = Talk { args, output, editing: face.editing.is_some(), sender, heard };
     talk.hold(receiver, &mut signals).await
 }
 
@@ -105,6 +107,8 @@ struct Talk<'a> {
     output: Output,
     editing: bool,
     sender: Sender,
+    /// When a message was last printed; `None` while one waits for its reader.
+    heard: Cell<Option<Instant>>,
 }
 
 /// Why this end closes.
@@ -183,15 +187,21 @@ impl Talk<'_> {
             match event {
                 Event::Message(message) if self.args.one => {
                     if !got_one.send_replace(true) {
-                        self.output.message(message).await;
+                        self.print_message(message).await;
                     }
                 }
-                Event::Message(message) => self.output.message(message).await,
+                Event::Message(message) => self.print_message(message).await,
                 event if self.args.verbose => self.output.notice(&describe(&event)).await,
                 _ => {}
             }
         }
         Ok(receiver.close_info())
+    }
+
+    async fn print_message(&self, message: Message) {
+        self.heard.set(None);
+        self.output.message(message).await;
+        self.heard.set(Some(Instant::now()));
     }
 
     /// Judges an end that the server brought about; one that a command did is well.
@@ -296,10 +306,30 @@ impl Talk<'_> {
             let text = format!("no message within {} s; raise --wait", wait.as_secs_f64());
             return Err(Failure::new(Exit::Timeout, text));
         }
-        // The pong comes behind the replies of a server that answers in order.
+        // The pong tells that all has arrived; replies may come behind it, since a server may
+        // answer a ping before messages that it has read and not worked on.
         unless_closed(self.sender.ping().await).await;
-        sleep(wait).await;
+        self.wait_for_silence(wait).await;
         Ok(())
+    }
+
+    /// Waits until no message has been printed for `wait`, or has for too many times that.
+    async fn wait_for_silence(&self, wait: Duration) {
+        let started = Instant::now();
+        let mut left = wait.saturating_mul(LONGEST_WAIT);
+        loop {
+            // Time in which the reader of the output takes nothing says nothing of the server.
+            let Some(heard) = self.heard.get() else {
+                sleep(wait.max(BUSY)).await;
+                continue;
+            };
+            let more = wait.saturating_sub(heard.max(started).elapsed());
+            if more.is_zero() || left.is_zero() {
+                return;
+            }
+            sleep(more.min(left)).await;
+            left = left.saturating_sub(more);
+        }
     }
 
     async fn send_typed(&self) -> Result<(), Failure> {
@@ -379,6 +409,12 @@ fn describe(event: &Event) -> String {
 
 /// How long late replies are awaited after the input's end.
 const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+
+/// How many times as long replies that do not pause are awaited.
+const LONGEST_WAIT: u32 = 30;
+
+/// How often it is looked whether an output that was blocked is read again, at most.
+const BUSY: Duration = Duration::from_millis(20);
 
 /// How long a transport may take a Close frame, and the output the last words after a signal.
 const GRACE: Duration = Duration::from_secs(1);
