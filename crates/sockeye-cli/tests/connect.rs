@@ -1,6 +1,13 @@
 //! `sockeye connect` as a process: pipes, exit statuses and signals. What a terminal shows is in
 //! `connect/terminal.rs`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the functions that tests share fail the test in which they fail"
+)]
+
 #[path = "connect/support.rs"]
 mod support;
 #[cfg(target_os = "linux")]
@@ -94,6 +101,9 @@ async fn an_http_refusal_exits_with_6_and_says_the_status() {
     let server = TestServer::start().await;
     let ended = run(&[&server.url("/nowhere")], b"").await;
     assert!(ended.fails_with(6).contains("404"));
+    let shown = run(&["-v", &server.url("/nowhere")], b"").await;
+    assert_eq!(shown.code, Some(6));
+    assert!(shown.stderr.contains("\n< content-length: "), "{shown:?}");
 }
 
 // CMD-002
@@ -311,6 +321,20 @@ async fn a_second_ctrl_c_does_not_wait_for_the_server() {
     interrupt(&child);
     assert_eq!(finish(child).await.code, Some(130));
     assert!(started.elapsed() < Duration::from_secs(3), "the close time-out is 5 s");
+}
+
+// CMD-009
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_ends_a_run_whose_output_nobody_reads() {
+    let server = TestServer::start().await;
+    let mut child = command(&["-n", &server.url("/many")]).spawn().unwrap();
+    let _stdin = child.stdin.take();
+    let mut stdout = child.stdout.take().unwrap();
+    assert_eq!(read_line(&mut stdout).await, "message 0");
+    interrupt(&child);
+    assert_eq!(finish(child).await.code, Some(130));
+    drop(stdout);
 }
 
 // CMD-009

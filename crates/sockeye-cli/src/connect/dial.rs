@@ -1,11 +1,12 @@
 //! From the flags to an open connection.
 
 use sockeye::tls::Tls;
-use sockeye::{Client, Config, DeflateConfig, Keepalive, WebSocket};
+use sockeye::{Client, Config, DeflateConfig, Error, Keepalive, WebSocket};
 use tokio::time::timeout;
 
 use super::args::Args;
 use super::exit::{Exit, Failure};
+use super::output::complain;
 
 /// Opens the connection.
 pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
@@ -30,12 +31,31 @@ pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
     }
     match timeout(args.connect_timeout, request).await {
         Ok(Ok(ws)) => Ok(ws),
-        Ok(Err(error)) => Err(Failure::opening(&error)),
+        Ok(Err(error)) => {
+            if args.verbose {
+                show_answer(&error);
+            }
+            Err(Failure::opening(&error))
+        }
         Err(_) => {
             let seconds = args.connect_timeout.as_secs_f64();
             let text = format!("not connected after {seconds} s; raise --connect-timeout to wait");
             Err(Failure::new(Exit::Timeout, text))
         }
+    }
+}
+
+/// Shows what a server answered instead of opening a WebSocket.
+fn show_answer(error: &Error) {
+    let Some(response) = error.response() else { return };
+    complain(&format!("< {:?} {}", response.version(), response.status()));
+    for (name, value) in response.headers() {
+        let secret = name.as_str().eq_ignore_ascii_case("set-cookie");
+        let value = if secret { "…".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        complain(&format!("< {name}: {value}"));
+    }
+    for line in String::from_utf8_lossy(response.body()).lines() {
+        complain(&format!("< {line}"));
     }
 }
 

@@ -83,7 +83,7 @@ impl Splitter {
         let end = chunk.iter().position(|byte| *byte == self.separator.byte());
         let (taken, rest) = chunk.split_at_checked(end.unwrap_or(chunk.len())).unwrap_or_default();
         if taken.len() > self.max - self.message.len() {
-            return Err(self.failure(format!(
+            return Err(self.failure(&format!(
                 "is longer than {} bytes; raise --max-message, or send the bytes with --binary",
                 self.max
             )));
@@ -126,12 +126,12 @@ impl Splitter {
             _ => return Ok(text.unwrap_or_default()),
         };
         let offset = self.start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        Err(self.failure(format!(
+        Err(self.failure(&format!(
             "is no text: the byte at offset {offset} is {what}; --binary sends bytes as they are"
         )))
     }
 
-    fn failure(&self, what: String) -> Failure {
+    fn failure(&self, what: &str) -> Failure {
         let unit = match self.separator {
             Separator::Line => "line",
             Separator::Null => "message",

@@ -4,7 +4,7 @@
 //! What waits to be written is bounded in bytes: messages wait for room, and while they do, nothing
 //! more is read from the socket.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use sockeye::Message;
@@ -201,7 +201,7 @@ impl Screen {
 #[cfg(target_os = "linux")]
 fn watch_for_reader(tell: Arc<watch::Sender<State>>, room: Arc<Semaphore>) {
     use rustix::event::{PollFd, PollFlags, poll};
-    if io::stdout().is_terminal() {
+    if io::IsTerminal::is_terminal(&io::stdout()) {
         return;
     }
     std::thread::spawn(move || {

@@ -64,8 +64,8 @@ mod unix {
 
 #[cfg(not(unix))]
 mod other {
-    /// Nothing: lines are edited by the console.
-    pub(in crate::connect) struct Editing(());
+    /// Never: lines are edited by the console.
+    pub(in crate::connect) enum Editing {}
 
     impl Editing {
         pub(in crate::connect) fn start() -> Option<Self> {

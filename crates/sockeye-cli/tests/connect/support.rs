@@ -12,25 +12,25 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// No step of a test takes longer on a machine that is not stuck.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a hostile server says.
-pub const HOSTILE: &str = "\x1b[2J\x1b]0;owned\x07 \u{202e}harmless";
+pub(crate) const HOSTILE: &str = "\x1b[2J\x1b]0;owned\x07 \u{202e}harmless";
 
 /// A server, and what it learned of its connections' ends.
-pub struct TestServer {
-    pub address: SocketAddr,
-    pub ends: mpsc::UnboundedReceiver<CloseInfo>,
-    pub requests: mpsc::UnboundedReceiver<sockeye::Incoming>,
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) ends: mpsc::UnboundedReceiver<CloseInfo>,
+    pub(crate) requests: mpsc::UnboundedReceiver<sockeye::Incoming>,
 }
 
 impl TestServer {
     /// Serves an echo at `/`, and behaviours named by their paths.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|server| server).await
     }
 
-    pub async fn with(set_up: impl FnOnce(Server) -> Server) -> Self {
+    pub(crate) async fn with(set_up: impl FnOnce(Server) -> Server) -> Self {
         let (tell_end, ends) = mpsc::unbounded_channel();
         let (tell_request, requests) = mpsc::unbounded_channel();
         let mut config = Config::server();
@@ -81,36 +81,36 @@ impl TestServer {
         Self { address, ends, requests }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("ws://{}{path}", self.address)
     }
 
     /// Returns how the next connection to the echo ended.
-    pub async fn end(&mut self) -> CloseInfo {
+    pub(crate) async fn end(&mut self) -> CloseInfo {
         timeout(PATIENCE, self.ends.recv()).await.unwrap().unwrap()
     }
 
     /// Returns the next request to the echo.
-    pub async fn request(&mut self) -> sockeye::Incoming {
+    pub(crate) async fn request(&mut self) -> sockeye::Incoming {
         timeout(PATIENCE, self.requests.recv()).await.unwrap().unwrap()
     }
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
     /// Asserts the status and that the complaint is one line; returns the line.
-    pub fn fails_with(&self, code: i32) -> &str {
+    pub(crate) fn fails_with(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         assert!(self.stderr.starts_with("sockeye: "), "{self:?}");
@@ -119,7 +119,7 @@ impl Ended {
 }
 
 /// The binary's `connect`, with pipes for its three streams.
-pub fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
     command.arg("connect").args(args).env_remove("SOCKEYE_BEARER").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -127,11 +127,11 @@ pub fn command(args: &[&str]) -> Command {
 }
 
 /// Runs it to its end on an input.
-pub async fn run(args: &[&str], input: &[u8]) -> Ended {
+pub(crate) async fn run(args: &[&str], input: &[u8]) -> Ended {
     run_command(command(args), input).await
 }
 
-pub async fn run_command(mut command: Command, input: &[u8]) -> Ended {
+pub(crate) async fn run_command(mut command: Command, input: &[u8]) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let feeding = async {
@@ -144,7 +144,7 @@ pub async fn run_command(mut command: Command, input: &[u8]) -> Ended {
 }
 
 /// Waits for the end of a child whose input is dealt with elsewhere.
-pub async fn finish(child: Child) -> Ended {
+pub(crate) async fn finish(child: Child) -> Ended {
     let output = timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends");
     let output = output.unwrap();
     Ended {
@@ -155,7 +155,7 @@ pub async fn finish(child: Child) -> Ended {
 }
 
 /// Reads one line of a child's output.
-pub async fn read_line(from: &mut (impl AsyncReadExt + Unpin)) -> String {
+pub(crate) async fn read_line(from: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut line = Vec::new();
     let reading = async {
         loop {
@@ -169,17 +169,17 @@ pub async fn read_line(from: &mut (impl AsyncReadExt + Unpin)) -> String {
 }
 
 /// A directory of its own for one test's files.
-pub struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sockeye-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
     /// Writes a file and returns its path.
-    pub fn write(&self, name: &str, content: &str) -> String {
+    pub(crate) fn write(&self, name: &str, content: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
