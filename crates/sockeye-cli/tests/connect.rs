@@ -279,6 +279,30 @@ async fn a_blocked_output_holds_the_server_back_in_bounded_memory() {
     child.kill().await.unwrap();
 }
 
+// CMD-007
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_is_read_late_neither_loses_replies_nor_the_server() {
+    let server = TestServer::with(|server| {
+        // The server is patient, so that the client's own time-outs are what is tested.
+        let mut config = sockeye::Config::server();
+        config.keepalive = None;
+        server.config(config)
+    })
+    .await;
+    let mut child = command(&["--ping", "1", &server.url("/")]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than pipes and sockets hold.
+    let input: String = (0..1_000_000).map(|number| format!("line number {number}\n")).collect();
+    let expected = input.len();
+    let feeding = tokio::spawn(async move { stdin.write_all(input.as_bytes()).await });
+    // Longer than a server may be silent: a ping after 1 s, and 10 s for its answer.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert!(!feeding.is_finished(), "the input is held back");
+    let ended = finish(child).await;
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert_eq!(ended.stdout.len(), expected);
+}
+
 // CMD-008
 #[tokio::test]
 async fn into_a_pipe_messages_go_as_they_are() {

@@ -2,7 +2,10 @@
 //! and the causes that end it.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sockeye::{CloseCode, CloseInfo, Error, Event, Message, Receiver, Sender, Side};
@@ -67,7 +70,7 @@ impl<'a> Talk<'a> {
                 };
                 return self.finish(signals, result).await;
             }
-            typed = self.type_in() => match typed {
+            typed = self.while_output_flows(self.type_in()) => match typed {
                 Ok(()) => Cause::Done,
                 Err(failure) => Cause::BadInput(failure),
             },
@@ -121,6 +124,19 @@ impl<'a> Talk<'a> {
             }
         }
         Ok(receiver.close_info())
+    }
+
+    /// Runs `future`, but for the time in which a message waits for the reader of the output.
+    ///
+    /// Nothing is received then, and a sender alone would mistake that for a server that is silent,
+    /// and give it up. Both are polled by one task, so the end of the wait is noticed here.
+    async fn while_output_flows<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|cx| match self.heard.get() {
+            Some(_) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        })
+        .await
     }
 
     async fn print_message(&self, message: Message) {
