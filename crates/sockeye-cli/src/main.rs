@@ -9,7 +9,7 @@ use clap::Parser;
 
 /// WebSocket tools.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "sockeye", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

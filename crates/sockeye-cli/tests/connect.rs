@@ -32,6 +32,10 @@ async fn help_succeeds_and_wrong_flags_are_usage_errors() {
     let help = run(&["--help"], b"").await;
     assert_eq!(help.code, Some(0));
     assert!(help.text().contains("Exit status:"), "{}", help.text());
+    let mut version = tokio::process::Command::new(env!("CARGO_BIN_EXE_sockeye"));
+    let version = version.arg("--version").output().await.unwrap();
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(version.stdout, concat!("sockeye ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
     for args in [&[][..], &["--nonsense", "localhost"], &["localhost", "-H"], &["a", "b"]] {
         let ended = run(args, b"").await;
         assert_eq!(ended.code, Some(2), "{args:?}");
