@@ -1,7 +1,9 @@
 //! `sockeye echo`: each message comes back as it was.
 
+use std::process::ExitCode;
+
 use axum::Router;
-use sockeye::{Config, Incoming, Origins, Result, WebSocket};
+use sockeye::{Config, Incoming, Origins, Result, Server, WebSocket};
 
 use crate::listen::{self, ListenArgs};
 
@@ -12,12 +14,12 @@ pub(crate) struct Args {
     listen: ListenArgs,
 }
 
-pub(crate) async fn run(args: Args) -> Result<()> {
+pub(crate) async fn run(args: Args) -> ExitCode {
     // An echo holds nothing that a foreign page could steal.
-    let server = args.listen.server(Config::server())?.origins(Origins::Any);
-    let server = server.route("/", echo).route("/{*path}", echo);
+    let routes =
+        |server: Server| server.origins(Origins::Any).route("/", echo).route("/{*path}", echo);
     let router = Router::new().fallback(listen::upgrade_required);
-    listen::serve(server, &args.listen, router).await
+    listen::run(&args.listen, Config::server(), routes, router).await
 }
 
 /// Sends every message back. Answers to messages that came together leave together.

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::{future, io};
 
 use axum::Router;
@@ -23,28 +24,28 @@ pub(crate) struct ListenArgs {
     /// Address to listen on, as HOST:PORT; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "SOCKEYE_LISTEN")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) listen: String,
+    listen: String,
 
     /// Certificate chain for wss://, a PEM file.
     #[arg(long, value_name = "FILE", requires = "tls_key", env = "SOCKEYE_TLS_CERT")]
-    pub(crate) tls_cert: Option<PathBuf>,
+    tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate, a PEM file.
     #[arg(long, value_name = "FILE", requires = "tls_cert", env = "SOCKEYE_TLS_KEY")]
-    pub(crate) tls_key: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
 
     /// Longest message taken, in bytes; a longer one closes its connection with 1009.
     #[arg(long, value_name = "BYTES", env = "SOCKEYE_MAX_MESSAGE")]
-    pub(crate) max_message: Option<usize>,
+    max_message: Option<usize>,
 
     /// Compress with permessage-deflate where the client offers it.
     #[arg(long, env = "SOCKEYE_DEFLATE")]
-    pub(crate) deflate: bool,
+    deflate: bool,
 }
 
 impl ListenArgs {
     /// Returns a server that is set up as the flags say, and otherwise as `config` does.
-    pub(crate) fn server(&self, mut config: Config) -> Result<Server> {
+    fn server(&self, mut config: Config) -> Result<Server> {
         if let Some(longest) = self.max_message {
             config.limits.message = longest;
             config.limits.queue = config.limits.queue.max(longest);
@@ -66,8 +67,33 @@ impl ListenArgs {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, `router` for all that is no WebSocket; says where once it accepts.
-pub(crate) async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
+/// Runs a server that `routes` gives its WebSockets, with `router` for everything else, until
+/// SIGTERM or SIGINT.
+pub(crate) async fn run(
+    args: &ListenArgs,
+    config: Config,
+    routes: impl FnOnce(Server) -> Server,
+    router: Router,
+) -> ExitCode {
+    let server = match args.server(config) {
+        Ok(server) => routes(server),
+        Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
+    };
+    match serve(server, args, router).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&format!("{error}; choose another address with --listen HOST:PORT")),
+    }
+}
+
+/// Says on standard error why the command failed, in one line.
+pub(crate) fn report(problem: &str) -> ExitCode {
+    // If that cannot be written either, the exit code still tells.
+    let _ = writeln!(io::stderr(), "sockeye: {problem}");
+    ExitCode::FAILURE
+}
+
+/// Serves; says where once it accepts.
+async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
     let http = move |connection| serve_http(connection, router.clone());
     let listening = server.http(http).listen().await?;
     let stop = stop_signal()?;

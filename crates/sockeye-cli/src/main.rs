@@ -1,6 +1,7 @@
 //! The command `sockeye`: a WebSocket server, client and toolbox in one binary.
 #![forbid(unsafe_code)]
 
+mod connect;
 mod echo;
 mod listen;
 mod serve;
@@ -8,6 +9,7 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 /// WebSocket server, client and toolbox.
 #[derive(Debug, Parser)]
@@ -23,22 +25,24 @@ enum Command {
     Serve(serve::Args),
     /// Serve an echo on every path: each message comes back as it was.
     Echo(echo::Args),
+    /// Talk to a WebSocket server from the terminal or through pipes.
+    Connect(connect::Args),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Echo(args) => echo::run(args).await,
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return listen::report(&format!("cannot start: {error}")),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "where a command reports")]
-            {
-                eprintln!("sockeye: {error}");
-            }
-            ExitCode::FAILURE
+    let code = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Echo(args) => echo::run(args).await,
+            Command::Connect(args) => connect::run(args).await.into(),
         }
-    }
+    });
+    // A look-up of a name that nobody waits for any more must not hold the process up.
+    runtime.shutdown_background();
+    code
 }

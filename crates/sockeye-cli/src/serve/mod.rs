@@ -3,7 +3,10 @@
 mod pages;
 mod topics;
 
-use sockeye::{Config, Incoming, Rejection, Result};
+use std::future::ready;
+use std::process::ExitCode;
+
+use sockeye::{Config, Incoming, Rejection, Server};
 
 use crate::echo::echo;
 use crate::listen::{self, ListenArgs};
@@ -16,20 +19,20 @@ pub(crate) struct Args {
     listen: ListenArgs,
 }
 
-pub(crate) async fn run(args: Args) -> Result<()> {
+pub(crate) async fn run(args: Args) -> ExitCode {
     let mut config = Config::server();
     config.limits.message = DEFAULT_MESSAGE;
     let topics = Topics::default();
-    let server = args
-        .listen
-        .server(config)?
-        .route("/echo", echo)
-        .route("/t/{topic}", move |ws, request| {
-            let topics = topics.clone();
-            async move { topics.join(request.param("topic").unwrap_or_default(), ws).await }
-        })
-        .authorize(|request| std::future::ready(check_topic(request)));
-    listen::serve(server, &args.listen, pages::router()).await
+    let routes = |server: Server| {
+        server
+            .route("/echo", echo)
+            .route("/t/{topic}", move |ws, request| {
+                let topics = topics.clone();
+                async move { topics.join(request.param("topic").unwrap_or_default(), ws).await }
+            })
+            .authorize(|request| ready(check_topic(request)))
+    };
+    listen::run(&args.listen, config, routes, pages::router()).await
 }
 
 /// Refuses names that no topic may have.
