@@ -2,6 +2,8 @@
 //!
 //! The browser is driven by the script beside this file, which starts and stops the server itself.
 
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails so")]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
