@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
         }
     }
     let end = ws.close(CloseCode::NORMAL, "").await?;
-    println!("closed: {:?} {}", end.code, end.reason);
+    println!("closed with {:?} {:?}", end.code, end.reason);
     Ok(())
 }
 

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {
     Off,
-    /// Each message afresh.
+    /// Each message afresh, in the small window that is the default.
     NoTakeover,
-    /// Messages refer to those before them.
+    /// Messages refer to those before them, in the largest window.
     Takeover,
 }
 
@@ -64,10 +64,12 @@ impl Compression {
         if self != Self::Off {
             let mut deflate = DeflateConfig::default();
             deflate.threshold = 0;
-            deflate.server_max_window_bits = 15;
-            deflate.client_max_window_bits = 15;
-            deflate.server_no_context_takeover = self == Self::NoTakeover;
-            deflate.client_no_context_takeover = self == Self::NoTakeover;
+            if self == Self::Takeover {
+                deflate.server_max_window_bits = 15;
+                deflate.client_max_window_bits = 15;
+                deflate.server_no_context_takeover = false;
+                deflate.client_no_context_takeover = false;
+            }
             config.deflate = Some(deflate);
         }
         config
@@ -220,10 +222,19 @@ pub(crate) fn messages() -> impl Iterator<Item = Message> {
     let lengths = [0, 1, 125, 126, 65_535, 65_536, 1 << 20];
     let texts =
         lengths.map(|length| Message::text("abcdefgh".repeat(length / 8 + 1)[..length].to_owned()));
-    let binary =
-        lengths.map(|length| Message::binary((0..=255).cycle().take(length).collect::<Vec<u8>>()));
+    let binary = lengths.map(|length| Message::binary(noise(length)));
     let unicode = ["κόσμε", "日本語", "🐟🐠", "\0\u{fffe}\u{10ffff}"].map(Message::text);
     texts.into_iter().chain(unicode).chain(binary)
+}
+
+/// Returns bytes that do not compress, the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let step = |state: &u32| {
+        let state = state ^ (state << 13);
+        let state = state ^ (state >> 17);
+        Some(state ^ (state << 5))
+    };
+    std::iter::successors(Some(1), step).map(|state| state.to_le_bytes()[1]).take(length).collect()
 }
 
 pub(crate) const SUBPROTOCOL: &str = "sockeye.test";
