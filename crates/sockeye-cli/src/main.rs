@@ -12,14 +12,14 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 /// WebSocket server, client and toolbox.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "sockeye", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Serve topics and pages: what one WebSocket sends to /t/NAME, all on that topic get.
     Serve(serve::Args),

@@ -41,9 +41,8 @@ async function exchange({ url, lengths, unicode, subprotocol, ourClose, theirClo
     same(await echo.next(), message);
   }
   echo.socket.close(...ourClose);
-  // The answer to a Close frame has its code; the reason went to the server.
   const answered = await echo.closed;
-  same([answered.code, answered.wasClean], [ourClose[0], true]);
+  same([answered.code, answered.reason, answered.wasClean], [...ourClose, true]);
 
   const fragments = open("/fragments");
   same(await fragments.next(), "fragments ✓");
