@@ -2,6 +2,7 @@
 //!
 //! Made to run under callgrind, which counts the instructions. Every implementation plays the server:
 //! it reads a masked binary frame and writes the frame that answers it.
+#![forbid(unsafe_code)]
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
