@@ -396,6 +396,7 @@ impl<S: Io> Link<S> {
                 Poll::Ready(_) => self.sending = Sending::Over,
                 Poll::Pending => {
                     self.core.written(0, clock::now(), &mut self.out);
+                    self.drop_written();
                     return Poll::Pending;
                 }
             }
@@ -407,6 +408,15 @@ impl<S: Io> Link<S> {
             self.unflushed = false;
         }
         Poll::Ready(())
+    }
+
+    /// Lets go of bytes that have left, once they are at least half: a queue that is refilled before
+    /// it is ever empty must not keep them for ever.
+    fn drop_written(&mut self) {
+        if self.written >= self.out.len().div_ceil(2) {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     fn emptied(&mut self) -> Vec<u8> {
