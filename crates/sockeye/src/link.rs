@@ -188,6 +188,7 @@ impl<S: Io> Link<S> {
                 return Poll::Pending;
             }
         }
+        self.check_sent()?;
         self.lend_buffer();
         let result = self.core.send_piece(kind, bytes, position, &mut self.out);
         self.give_back_buffer();
@@ -196,6 +197,7 @@ impl<S: Io> Link<S> {
 
     /// Queues a message now, or says why not.
     pub(crate) fn enqueue(&mut self, message: MessageRef<'_>, options: SendOptions) -> Result<()> {
+        self.check_sent()?;
         self.lend_buffer();
         let result = self.core.send_with(message, options, &mut self.out);
         self.give_back_buffer();
@@ -393,7 +395,11 @@ impl<S: Io> Link<S> {
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What has been received is still delivered: reading finds the end by itself.
-                Poll::Ready(_) => self.sending = Sending::Over,
+                Poll::Ready(_) => {
+                    self.sending = Sending::Over;
+                    let lost = self.out.len() - self.written;
+                    self.core.written(lost, clock::now(), &mut self.out);
+                }
                 Poll::Pending => {
                     self.core.written(0, clock::now(), &mut self.out);
                     self.drop_written();
