@@ -162,14 +162,16 @@ impl<S: Io> Link<S> {
     ) -> Poll<Result<()>> {
         while let Some(unsent) = message {
             if !self.core.is_above_high_water() || !self.core.is_open() {
-                self.enqueue(unsent.as_ref(), options)?;
-                *message = None;
-                break;
+                match self.enqueue(unsent.as_ref(), options) {
+                    Err(error) if error.kind() == ErrorKind::BufferFull => {}
+                    result => {
+                        result?;
+                        *message = None;
+                        break;
+                    }
+                }
             }
-            self.stash_arrived(cx);
-            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(self.poll_room(cx));
         }
         Poll::Ready(Ok(()))
     }
@@ -182,17 +184,25 @@ impl<S: Io> Link<S> {
         bytes: &[u8],
         position: Position,
     ) -> Poll<Result<()>> {
-        while self.core.is_above_high_water() && self.core.is_open() {
-            self.stash_arrived(cx);
-            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
-                return Poll::Pending;
+        loop {
+            if !self.core.is_above_high_water() || !self.core.is_open() {
+                self.check_sent()?;
+                self.lend_buffer();
+                let result = self.core.send_piece(kind, bytes, position, &mut self.out);
+                self.give_back_buffer();
+                match result.map_err(|error| self.send_error(error)) {
+                    Err(error) if error.kind() == ErrorKind::BufferFull => {}
+                    result => return Poll::Ready(result),
+                }
             }
+            ready!(self.poll_room(cx));
         }
-        self.check_sent()?;
-        self.lend_buffer();
-        let result = self.core.send_piece(kind, bytes, position, &mut self.out);
-        self.give_back_buffer();
-        Poll::Ready(result.map_err(|error| self.send_error(error)))
+    }
+
+    /// Writes to make room in the queue, and answers pings meanwhile.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stash_arrived(cx);
+        if self.poll_write(cx).is_pending() { self.poll_timer(cx) } else { Poll::Ready(()) }
     }
 
     /// Queues a message now, or says why not.
