@@ -243,6 +243,7 @@ impl<S: Io> Link<S> {
             self.stash_arrived(cx);
             match self.poll_write(cx) {
                 Poll::Ready(()) => return Poll::Ready(self.check_sent()),
+                Poll::Pending if self.is_over() => return closed(self.core.close_info()),
                 Poll::Pending => ready!(self.poll_timer(cx)),
             }
         }
