@@ -122,7 +122,7 @@ impl<S: Io> Link<S> {
     pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
         loop {
             if let Some(incoming) = self.ready.pop_front() {
-                self.ready_bytes -= incoming.len();
+                self.ready_bytes -= incoming.cost();
                 return Poll::Ready(Ok(Some(incoming)));
             }
             if let Some(incoming) = self.take() {
@@ -365,7 +365,7 @@ impl<S: Io> Link<S> {
             let rest = filled.get(used..).unwrap_or_default();
             self.unread.extend_from_slice(rest);
             if let Some(incoming) = found.and_then(|found| self.sift(found)) {
-                self.ready_bytes += incoming.len();
+                self.ready_bytes += incoming.cost();
                 self.ready.push_back(incoming);
             }
             Poll::Ready(Ok(filled.len()))
@@ -385,7 +385,7 @@ impl<S: Io> Link<S> {
         while self.ready_bytes < READY_MAX && self.core.next() == Next::Continue {
             match self.take() {
                 Some(incoming) => {
-                    self.ready_bytes += incoming.len();
+                    self.ready_bytes += incoming.cost();
                     self.ready.push_back(incoming);
                 }
                 None if self.poll_read(cx).is_pending() => return,
@@ -543,6 +543,11 @@ impl<S: Io> Link<S> {
 }
 
 impl Incoming {
+    /// Returns what keeping it costs in bytes; even an empty message takes its place in the queue.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.len()
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Event(Event::Message(message)) => message.as_bytes().len(),
@@ -591,6 +596,6 @@ fn own(event: sockeye_proto::Event<'_>) -> Incoming {
     })
 }
 
-/// Bytes of messages that are kept for a caller that only sends. Then reading stops, and the
+/// Bytes of messages and their places that are kept for a caller that only sends. Then reading stops, and the
 /// transport's own flow control holds the peer back.
 const READY_MAX: usize = 64 << 10;
