@@ -341,6 +341,11 @@ impl<S: Io> Link<S> {
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.obey_control(cx);
         let _ = self.poll_write(cx);
+        // While open, what can be read may be what a deadline waits for; while closing, nothing is,
+        // and a peer that never stops sending must not outrun the deadline.
+        if !self.core.is_open() && self.is_due() {
+            return self.poll_timer(cx);
+        }
         if self.poll_read(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -467,7 +472,7 @@ impl<S: Io> Link<S> {
     /// with every message.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
-        if due <= clock::now() {
+        if self.is_due() {
             if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
                 self.fail(error.into());
             }
@@ -484,6 +489,10 @@ impl<S: Io> Link<S> {
         self.timer = None;
         cx.waker().wake_by_ref();
         Poll::Ready(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.core.poll_timeout().is_some_and(|due| due <= clock::now())
     }
 
     /// Does what the server asked of its connections.
