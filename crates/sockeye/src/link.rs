@@ -388,7 +388,7 @@ impl<S: Io> Link<S> {
     /// Reads what has arrived while the caller sends, so that pings are answered, up to a bound.
     fn stash_arrived(&mut self, cx: &mut Context<'_>) {
         self.obey_control(cx);
-        while self.ready_bytes < READY_MAX && self.core.next() == Next::Continue {
+        while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
                 Some(incoming) => {
                     self.ready_bytes += incoming.cost();
@@ -398,6 +398,11 @@ impl<S: Io> Link<S> {
                 None => {}
             }
         }
+    }
+
+    /// Whether so much waits to be received that reading stopped.
+    pub(crate) fn is_stash_full(&self) -> bool {
+        self.ready_bytes >= READY_MAX
     }
 
     /// Writes as much as the transport takes.
@@ -473,6 +478,10 @@ impl<S: Io> Link<S> {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
         if self.is_due() {
+            if self.is_stash_full() {
+                // Nothing is read, so the peer's silence is ours. No event is taken of the byte.
+                drop(self.core.receive(&mut [0], clock::now(), &mut self.out));
+            }
             if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
                 self.fail(error.into());
             }
