@@ -128,13 +128,21 @@ impl<S: Io> WebSocket<S> {
     }
 
     /// Pings the peer and returns how long the answer took. Messages that arrive meanwhile are kept
-    /// for [`recv`](Self::recv).
+    /// for [`recv`](Self::recv), 64 KiB of them.
     ///
     /// # Errors
-    /// The connection ends before the pong comes.
+    /// The connection ends before the pong comes, or more messages come before it than are kept.
     pub async fn ping(&mut self) -> Result<Duration> {
-        let payload = self.held.start_ping()?;
-        poll_fn(|cx| self.held.poll_pong(cx, payload)).await
+        let id = self.held.start_ping()?;
+        poll_fn(|cx| match self.held.poll_pong(cx, id) {
+            // Nobody else can receive them, so the pong behind them would never be read.
+            Poll::Pending if self.held.is_stash_full() => {
+                let text = "messages that were not received stand before the pong";
+                Poll::Ready(Err(Error::new(ErrorKind::TooBig, text)))
+            }
+            other => other,
+        })
+        .await
     }
 
     /// Returns the round-trip time of the last keep-alive ping that was answered.
