@@ -225,8 +225,9 @@ impl<S: Io> Link<S> {
     pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, id: u64) -> Poll<Result<Duration>> {
         loop {
             self.stash_arrived(cx);
-            if let Some(rtt) = self.pings.poll(id, cx) {
-                return Poll::Ready(Ok(rtt));
+            if let Poll::Ready(rtt) = self.pings.poll(id, cx) {
+                let lost = || Error::new(ErrorKind::TooBig, "too many pings wait for a pong");
+                return Poll::Ready(rtt.ok_or_else(lost));
             }
             if self.core.next() != Next::Continue {
                 return closed(self.core.close_info());
