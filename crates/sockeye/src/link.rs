@@ -78,7 +78,15 @@ enum Receiving {
 
 impl<S: Io> Link<S> {
     /// Speaks over `io`, from which `received` has been read behind the handshake.
-    pub(crate) fn new(io: S, core: Connection<AnyRole>, received: &[u8]) -> Self {
+    pub(crate) fn new(
+        io: S,
+        mut core: Connection<AnyRole>,
+        received: &[u8],
+        lifetime: Option<Duration>,
+    ) -> Self {
+        if let Some(lifetime) = lifetime {
+            core.expire_at(clock::now() + lifetime);
+        }
         Self {
             io,
             core,

@@ -165,7 +165,8 @@ impl Acceptor {
             Some(params) => core.with_deflate(params),
             None => core,
         };
-        WebSocket::new(Link::new(io, core, received), accepted.subprotocol(), peer)
+        let link = Link::new(io, core, received, self.config.timeouts.lifetime);
+        WebSocket::new(link, accepted.subprotocol(), peer)
     }
 }
 
