@@ -129,11 +129,7 @@ impl<S: Io> Link<S> {
     /// Replies that the events call for are written on the way, and so are messages that were fed.
     pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
         loop {
-            if let Some(incoming) = self.ready.pop_front() {
-                self.ready_bytes -= incoming.cost();
-                return Poll::Ready(Ok(Some(incoming)));
-            }
-            if let Some(incoming) = self.take() {
+            if let Some(incoming) = self.pop_ready().or_else(|| self.take()) {
                 return Poll::Ready(Ok(Some(incoming)));
             }
             if self.core.next() != Next::Continue {
@@ -141,8 +137,8 @@ impl<S: Io> Link<S> {
                     .poll_last_words(cx)
                     .map(|()| self.failure.take().map_or(Ok(None), Err));
             }
-            if self.poll_progress(cx).is_pending() {
-                return Poll::Pending;
+            if let Some(incoming) = ready!(self.poll_progress(cx)) {
+                return Poll::Ready(Ok(Some(incoming)));
             }
         }
     }
@@ -308,6 +304,21 @@ impl<S: Io> Link<S> {
         })
     }
 
+    /// Takes the first of the events that were kept. The last takes the queue's memory along.
+    fn pop_ready(&mut self) -> Option<Incoming> {
+        let incoming = self.ready.pop_front()?;
+        self.ready_bytes -= incoming.cost();
+        if self.ready.is_empty() {
+            self.ready = VecDeque::new();
+        }
+        Some(incoming)
+    }
+
+    fn keep(&mut self, incoming: Incoming) {
+        self.ready_bytes += incoming.cost();
+        self.ready.push_back(incoming);
+    }
+
     /// Takes the next event out of the bytes that were read.
     fn take(&mut self) -> Option<Incoming> {
         loop {
@@ -346,23 +357,24 @@ impl<S: Io> Link<S> {
         }
     }
 
-    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move.
-    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move. Returns
+    /// the first event of what was read.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         self.obey_control(cx);
         let _ = self.poll_write(cx);
         // While open, what can be read may be what a deadline waits for; while closing, nothing is,
         // and a peer that never stops sending must not outrun the deadline.
         if !self.core.is_open() && self.is_due() {
-            return self.poll_timer(cx);
+            return self.poll_timer(cx).map(|()| None);
         }
-        if self.poll_read(cx).is_ready() {
-            return Poll::Ready(());
+        match self.poll_read(cx) {
+            Poll::Ready(first) => Poll::Ready(first),
+            Poll::Pending => self.poll_timer(cx).map(|()| None),
         }
-        self.poll_timer(cx)
     }
 
-    /// Reads once. The events are taken by the next [`take`](Self::take).
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads once and returns the first event. The others are for [`take`](Self::take).
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         if self.receiving == Receiving::Over {
             return Poll::Pending;
         }
@@ -371,7 +383,7 @@ impl<S: Io> Link<S> {
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
             let filled = read.filled_mut();
             if filled.is_empty() {
-                return Poll::Ready(io::Result::Ok(0));
+                return Poll::Ready(io::Result::Ok(None));
             }
             // The first event is taken from the shared buffer; only what follows it is copied.
             self.lend_buffer();
@@ -379,19 +391,15 @@ impl<S: Io> Link<S> {
             self.give_back_buffer();
             let rest = filled.get(used..).unwrap_or_default();
             self.unread.extend_from_slice(rest);
-            if let Some(incoming) = found.and_then(|found| self.sift(found)) {
-                self.ready_bytes += incoming.cost();
-                self.ready.push_back(incoming);
-            }
-            Poll::Ready(Ok(filled.len()))
+            Poll::Ready(Ok(Some(found.and_then(|found| self.sift(found)))))
         });
         match ready!(read) {
-            Ok(0) => self.lose_transport(None),
-            Ok(_) => {}
+            Ok(Some(first)) => return Poll::Ready(first),
+            Ok(None) => self.lose_transport(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.lose_transport(Some(error)),
         }
-        Poll::Ready(())
+        Poll::Ready(None)
     }
 
     /// Reads what has arrived while the caller sends, so that pings are answered, up to a bound.
@@ -399,12 +407,12 @@ impl<S: Io> Link<S> {
         self.obey_control(cx);
         while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
-                Some(incoming) => {
-                    self.ready_bytes += incoming.cost();
-                    self.ready.push_back(incoming);
-                }
-                None if self.poll_read(cx).is_pending() => return,
-                None => {}
+                Some(incoming) => self.keep(incoming),
+                None => match self.poll_read(cx) {
+                    Poll::Ready(Some(incoming)) => self.keep(incoming),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => return,
+                },
             }
         }
     }
