@@ -20,7 +20,7 @@ use sockeye_proto::Config;
 use sockeye_proto::handshake::{Origins, Rejection};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::AnyIo;
@@ -311,8 +311,7 @@ impl Shared {
     /// Serves one connection from its first byte to its last.
     async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        // One deadline covers TLS and the request, so it is set before the first of them.
-        let Ok(Some((mut io, request))) = timeout(limit * 2, self.greet(tcp)).await else { return };
+        let Some((mut io, request)) = self.greet(tcp).await else { return };
         let Ok(_place) = self.places.clone().try_acquire_owned() else {
             return refuse(io, &busy("The server is full.\n")).await;
         };
@@ -351,9 +350,11 @@ impl Shared {
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
     async fn greet(&self, tcp: TcpStream) -> Option<(AnyIo, Result<Request, Rejection>)> {
+        // One deadline covers TLS and the request, so it is set before the first of them.
+        let deadline = self.routes.acceptor.handshake_deadline();
         tcp.set_nodelay(true).ok()?;
-        let mut io = self.encrypt(tcp).await?;
-        match self.routes.acceptor.read_request(&mut io).await {
+        let mut io = timeout_at(deadline, self.encrypt(tcp)).await.ok()??;
+        match self.routes.acceptor.read_request(&mut io, deadline).await {
             Ok(request) => Some((io, Ok(request))),
             Err(unread) => unread.rejection().map(|rejection| (io, Err(rejection))),
         }
