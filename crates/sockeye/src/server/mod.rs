@@ -312,7 +312,7 @@ impl Shared {
     async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
         let limit = self.routes.acceptor.config.timeouts.handshake;
         let Some((mut io, request)) = self.greet(tcp).await else { return };
-        let Ok(_place) = self.places.clone().try_acquire_owned() else {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
             return refuse(io, &busy("The server is full.\n")).await;
         };
         if self.life.is_ending() {
@@ -327,7 +327,7 @@ impl Shared {
             Err(rejection) => return refuse(io, &rejection).await,
         };
         if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
-            let connection = HttpConnection::new(io, request.bytes, peer, &self);
+            let connection = HttpConnection::new(io, request.bytes, peer, &self, place);
             return http(connection).await;
         }
         let admitted = match timeout(limit, self.routes.admit(&head, Some(peer))).await {
@@ -346,6 +346,7 @@ impl Shared {
         drop(answer);
         let life = self.life.clone();
         admitted.run(ws, life).await;
+        drop(place);
     }
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
