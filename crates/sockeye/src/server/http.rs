@@ -72,7 +72,7 @@ impl Upgrades {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
         let judged = match head_of(request) {
-            Ok(head) => self.shared.routes.admit(&head, Some(self.peer)).await,
+            Ok(head) => self.shared.judge(&head, self.peer).await,
             Err(rejection) => Err(rejection),
         };
         let admitted = match judged {

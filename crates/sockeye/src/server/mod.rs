@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_proto::Config;
-use sockeye_proto::handshake::{Origins, Rejection};
+use sockeye_proto::handshake::{Origins, Rejection, RequestHead};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout, timeout_at};
@@ -34,7 +34,7 @@ pub use drain::Drain;
 use drain::{Life, Phase};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
-use routes::Routes;
+use routes::{Admitted, Routes};
 
 /// A WebSocket server.
 ///
@@ -330,10 +330,9 @@ impl Shared {
             let connection = HttpConnection::new(io, request.bytes, peer, &self, place);
             return http(connection).await;
         }
-        let admitted = match timeout(limit, self.routes.admit(&head, Some(peer))).await {
-            Ok(Ok(admitted)) => admitted,
-            Ok(Err(rejection)) => return refuse(io, &rejection).await,
-            Err(_) => return refuse(io, &busy("The server is too slow to judge.\n")).await,
+        let admitted = match self.judge(&head, peer).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return refuse(io, &rejection).await,
         };
         let acceptor = &self.routes.acceptor;
         let mut answer = Vec::with_capacity(256);
@@ -347,6 +346,13 @@ impl Shared {
         let life = self.life.clone();
         admitted.run(ws, life).await;
         drop(place);
+    }
+
+    /// Judges a request, in the time that a handshake may take.
+    async fn judge(&self, head: &RequestHead<'_>, peer: SocketAddr) -> Result<Admitted, Rejection> {
+        let limit = self.routes.acceptor.config.timeouts.handshake;
+        let judged = timeout(limit, self.routes.admit(head, Some(peer))).await;
+        judged.unwrap_or_else(|_| Err(busy("The server is too slow to judge.\n")))
     }
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
