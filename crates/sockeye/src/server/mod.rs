@@ -328,7 +328,7 @@ impl Shared {
         };
         if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
             let connection = HttpConnection::new(io, request.bytes, peer, &self, place);
-            return http(connection).await;
+            return self.life.clone().until_dropped(http(connection)).await;
         }
         let admitted = match self.judge(&head, peer).await {
             Ok(admitted) => admitted,
