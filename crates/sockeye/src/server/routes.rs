@@ -112,10 +112,12 @@ impl Admitted {
                 }
                 // The handler let go of the connection and does something else.
                 link = &mut parted => {
-                    if let Ok(link) = link {
-                        held::part(link, CloseCode::NORMAL).await;
-                    }
-                    handler.await;
+                    let goodbye = async {
+                        if let Ok(link) = link {
+                            held::part(link, CloseCode::NORMAL).await;
+                        }
+                    };
+                    tokio::join!(goodbye, handler);
                 }
             }
         };
