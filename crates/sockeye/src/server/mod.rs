@@ -311,7 +311,7 @@ impl Shared {
     /// Serves one connection from its first byte to its last.
     async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        let Some((mut io, request)) = self.greet(tcp).await else { return };
+        let Some((io, request)) = self.greet(tcp).await else { return };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return refuse(io, &busy("The server is full.\n")).await;
         };
@@ -335,14 +335,8 @@ impl Shared {
             Err(rejection) => return refuse(io, &rejection).await,
         };
         let acceptor = &self.routes.acceptor;
-        let mut answer = Vec::with_capacity(256);
-        admitted.accepted.write(&mut answer);
-        let written = timeout(limit, tokio::io::AsyncWriteExt::write_all(&mut io, &answer)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            return;
-        }
-        let ws = acceptor.start(io, &admitted.accepted, request.rest(), Some(peer));
-        drop(answer);
+        let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(peer));
+        let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
         let life = self.life.clone();
         admitted.run(ws, life).await;
         drop(place);
