@@ -64,23 +64,18 @@ impl Life {
         self.wait_for(|phase| !matches!(phase, Phase::Serving)).await;
     }
 
-    /// Runs `served` to its end, or until the server drops it. When the server drains, the connection
-    /// is asked to close at its share of the time.
-    pub(super) async fn lead(&mut self, served: impl Future<Output = ()>, control: &Control) {
-        let asked = async {
-            let mut life = self.clone();
-            if let Phase::Draining(drain) =
-                life.wait_for(|phase| !matches!(phase, Phase::Serving)).await
-            {
+    /// Passes the drain on to a connection, at its share of the time; ready when the connection is to
+    /// be dropped.
+    pub(super) async fn end(&mut self, control: &Control) {
+        if let Phase::Draining(drain) =
+            self.wait_for(|phase| !matches!(phase, Phase::Serving)).await
+        {
+            let asked = async {
                 sleep(clock::jitter(drain.over)).await;
                 control.close(drain.code, "server is stopping");
-            }
-            future::pending().await
-        };
-        let mut life = self.clone();
-        tokio::select! {
-            () = life.until_dropped(served) => {}
-            () = asked => {}
+                future::pending().await
+            };
+            Box::pin(self.until_dropped(asked)).await;
         }
     }
 

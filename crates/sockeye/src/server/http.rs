@@ -89,8 +89,11 @@ impl Upgrades {
             let Self { shared, peer, place } = this;
             let acceptor = &shared.routes.acceptor;
             let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
-            admitted.run(ws, shared.life.clone()).await;
-            drop(place);
+            let (running, life) = (admitted.start(ws), shared.life.clone());
+            tokio::spawn(async move {
+                running.to_end(life).await;
+                drop(place);
+            });
         });
         response
     }

@@ -337,9 +337,12 @@ impl Shared {
         let acceptor = &self.routes.acceptor;
         let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(peer));
         let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
-        let life = self.life.clone();
-        admitted.run(ws, life).await;
-        drop(place);
+        let (running, life) = (admitted.start(ws), self.life.clone());
+        // This task had room for TLS and for heads; the next holds only what lasts.
+        tokio::spawn(async move {
+            running.to_end(life).await;
+            drop(place);
+        });
     }
 
     /// Judges a request, in the time that a handshake may take.
