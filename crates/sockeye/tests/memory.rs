@@ -46,6 +46,9 @@ const MANY: usize = 200;
 /// The bound on an idle connection, in bytes.
 const IDLE: usize = 1024;
 
+/// The bound on one that a server runs: with the task, and the handler's own state in it.
+const IDLE_SERVED: usize = 2048;
+
 fn held() -> usize {
     HELD.load(Relaxed)
 }
@@ -158,7 +161,7 @@ fn idle_served() {
         both - cost_of_socket().await
     });
     println!("server with its task: {cost} B");
-    assert!(cost < IDLE, "{cost}");
+    assert!(cost < IDLE_SERVED, "{cost}");
 }
 
 /// Shakes hands and exchanges a message without any state of its own.

@@ -322,6 +322,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         std::mem::take(&mut self.received)
     }
 
+    /// Reads to the end, which comes inside a frame, and returns how many bytes there were.
+    pub(crate) async fn frame_is_cut(&mut self) -> usize {
+        while self.more().await {}
+        assert!(parse_one(&self.received).is_none());
+        self.received.len()
+    }
+
     async fn more(&mut self) -> bool {
         self.io.read_buf(&mut self.received).await.unwrap_or(0) > 0
     }
