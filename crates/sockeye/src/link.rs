@@ -367,19 +367,21 @@ impl<S: Io> Link<S> {
         if !self.core.is_open() && self.is_due() {
             return self.poll_timer(cx).map(|()| None);
         }
-        match self.poll_read(cx) {
+        match self.poll_read(cx, usize::MAX) {
             Poll::Ready(first) => Poll::Ready(first),
             Poll::Pending => self.poll_timer(cx).map(|()| None),
         }
     }
 
-    /// Reads once and returns the first event. The others are for [`take`](Self::take).
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+    /// Reads once, at most `most` bytes, and returns the first event. The others are for
+    /// [`take`](Self::take).
+    fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Incoming>> {
         if self.receiving == Receiving::Over {
             return Poll::Pending;
         }
         let read = buffers::with_read_buffer(|buffer| {
-            let mut read = ReadBuf::new(buffer);
+            let most = most.min(buffer.len());
+            let mut read = ReadBuf::new(buffer.get_mut(..most).unwrap_or_default());
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
             let filled = read.filled_mut();
             if filled.is_empty() {
@@ -408,7 +410,7 @@ impl<S: Io> Link<S> {
         while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
                 Some(incoming) => self.keep(incoming),
-                None => match self.poll_read(cx) {
+                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes)) {
                     Poll::Ready(Some(incoming)) => self.keep(incoming),
                     Poll::Ready(None) => {}
                     Poll::Pending => return,

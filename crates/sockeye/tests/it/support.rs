@@ -162,6 +162,11 @@ impl Script {
         std::mem::take(&mut self.lock().output)
     }
 
+    /// Returns how many bytes nobody has read.
+    pub(crate) fn unread(&self) -> usize {
+        self.lock().input.len()
+    }
+
     pub(crate) fn is_shut(&self) -> bool {
         self.lock().is_shut
     }
