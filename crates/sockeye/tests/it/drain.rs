@@ -97,6 +97,7 @@ async fn a_handler_that_only_sends_sees_the_end_too() {
     stop.send(()).unwrap();
     while client.frame().await.unwrap().close_code() != Some(1001) {}
     client.send(CLOSE, &1001u16.to_be_bytes()).await;
+    drop(client);
     serving.await.unwrap().unwrap();
 }
 
@@ -113,6 +114,7 @@ async fn a_connection_that_was_split_and_moved_away_is_asked_to_close() {
     stop.send(()).unwrap();
     assert_eq!(client.frame().await.unwrap().close_code(), Some(1001));
     client.send(CLOSE, &1001u16.to_be_bytes()).await;
+    drop(client);
     serving.await.unwrap().unwrap();
 }
 
@@ -126,14 +128,14 @@ async fn a_handshake_that_comes_while_draining_is_answered_503_with_retry_after(
     let (first, rest) = REQUEST.split_at(10);
     late.write(first.as_bytes()).await;
     // Accepting stops with the drain, so this one must have been accepted before.
-    let mut witness = raw_client(address).await;
+    let witness = raw_client(address).await;
     stop.send(()).unwrap();
     assert_eq!(open.frame().await.unwrap().close_code(), Some(1001));
     late.write(rest.as_bytes()).await;
     let answer = String::from_utf8(late.rest().await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert_retry_after(&answer);
-    for client in [&mut open, &mut witness] {
+    for mut client in [open, witness] {
         client.send(CLOSE, &1001u16.to_be_bytes()).await;
     }
     serving.await.unwrap().unwrap();

@@ -234,12 +234,22 @@ impl AsyncWrite for Script {
 /// Opens a connection over a script, as the end that does not send `from`'s frames. Nothing may be
 /// read or written of it after the handshake.
 pub(crate) async fn scripted(from: From, config: Config) -> (WebSocket<Script>, Script) {
+    scripted_after(from, config, "\r\n").await
+}
+
+/// As [`scripted`], of a client whose request ends with `end`.
+pub(crate) async fn scripted_after(
+    from: From,
+    config: Config,
+    end: &str,
+) -> (WebSocket<Script>, Script) {
     let script = Script::new();
     script.allow_write(usize::MAX);
     let ws = match from {
         From::Client => {
-            script.push(REQUEST.as_bytes());
-            script.allow_read(REQUEST.len());
+            let request = REQUEST.strip_suffix("\r\n").unwrap().to_owned() + end;
+            script.push(request.as_bytes());
+            script.allow_read(request.len());
             Acceptor::new().config(config).accept(script.clone()).await.unwrap().0
         }
         From::Server => {
@@ -319,6 +329,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
                 return None;
             }
         }
+    }
+
+    /// Reads `count` bytes.
+    #[cfg(feature = "hyper")]
+    pub(crate) async fn take(&mut self, count: usize) -> Vec<u8> {
+        while self.received.len() < count {
+            assert!(self.more().await, "the stream goes on");
+        }
+        self.received.drain(..count).collect()
     }
 
     /// Reads everything up to the end of the stream, which a reset counts as.
