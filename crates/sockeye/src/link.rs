@@ -107,6 +107,7 @@ impl<S: Io> Link<S> {
         }
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn set_control(&mut self, control: Arc<Control>) {
         self.control = Some(control);
     }
@@ -499,7 +500,7 @@ impl<S: Io> Link<S> {
         if self.is_due() {
             if self.is_stash_full() {
                 // Nothing is read, so the peer's silence is ours. No event is taken of the byte.
-                drop(self.core.receive(&mut [0], clock::now(), &mut self.out));
+                let _ = self.core.receive(&mut [0], clock::now(), &mut self.out);
             }
             if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
                 self.fail(error.into());

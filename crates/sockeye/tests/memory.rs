@@ -3,6 +3,13 @@
 //!
 //! One test after the other, in a process of its own: the count is the process's.
 #![cfg(all(feature = "client", feature = "server"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells its figures"
+)]
 #![expect(unsafe_code, reason = "a global allocator cannot be implemented without")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

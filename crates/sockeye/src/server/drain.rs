@@ -73,7 +73,7 @@ impl Life {
             let asked = async {
                 sleep(clock::jitter(drain.over)).await;
                 control.close(drain.code, "server is stopping");
-                future::pending().await
+                future::pending::<()>().await;
             };
             Box::pin(self.until_dropped(asked)).await;
         }

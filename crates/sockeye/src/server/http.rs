@@ -44,6 +44,7 @@ pub struct Upgrades {
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     peer: SocketAddr,
     /// Held until the last WebSocket that came of the connection has ended.
+    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -91,7 +92,7 @@ impl Upgrades {
             let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
             let (running, life) = (admitted.start(ws), shared.life.clone());
             tokio::spawn(async move {
-                running.to_end(life).await;
+                running.run(life).await;
                 drop(place);
             });
         });

@@ -340,7 +340,7 @@ impl Shared {
         let (running, life) = (admitted.start(ws), self.life.clone());
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
-            running.to_end(life).await;
+            running.run(life).await;
             drop(place);
         });
     }

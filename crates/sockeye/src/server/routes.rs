@@ -114,7 +114,7 @@ pub(crate) struct Running {
 impl Running {
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
-    pub(crate) async fn to_end(mut self, mut life: Life) {
+    pub(crate) async fn run(mut self, mut life: Life) {
         tokio::select! {
             () = serve(&mut self.handler, &mut self.parted) => {}
             () = life.end(&self.control) => {}

@@ -1,5 +1,12 @@
 //! The library from outside: over sockets, and over transports that do exactly what a test says.
 #![cfg(all(feature = "client", feature = "server"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells its figures"
+)]
 
 mod cancel;
 mod cancel_send;

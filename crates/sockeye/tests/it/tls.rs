@@ -96,7 +96,7 @@ async fn a_client_connects_only_to_a_certificate_for_the_host_by_an_issuer_it_tr
         (
             "localhost",
             server_tls(&ours, &["localhost"], |params| {
-                params.not_after = date_time_ymd(2001, 1, 1)
+                params.not_after = date_time_ymd(2001, 1, 1);
             }),
             false,
         ),
