@@ -129,7 +129,6 @@ async fn a_flood_of_empty_messages_is_bounded_too() {
     assert!(read <= 64 << 10, "{read}");
 }
 
-// LIM-006
 #[tokio::test]
 async fn a_queue_above_its_soft_mark_makes_send_wait_and_a_full_one_refuses() {
     let (mut ws, script) = scripted(From::Client, Config::server()).await;

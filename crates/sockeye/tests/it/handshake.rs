@@ -177,7 +177,7 @@ async fn a_client_that_closes_its_sending_side_gets_the_101_and_the_end_is_1006(
     assert_eq!(error.close_info().unwrap().code.get(), 1006);
 }
 
-// HSC-002, HSC-003
+// HSC-002
 #[tokio::test]
 async fn an_answer_that_is_not_101_is_given_to_the_caller() {
     for status in [200, 301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 503] {
