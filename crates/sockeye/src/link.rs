@@ -78,7 +78,15 @@ enum Receiving {
 
 impl<S: Io> Link<S> {
     /// Speaks over `io`, from which `received` has been read behind the handshake.
-    pub(crate) fn new(io: S, core: Connection<AnyRole>, received: &[u8]) -> Self {
+    pub(crate) fn new(
+        io: S,
+        mut core: Connection<AnyRole>,
+        received: &[u8],
+        lifetime: Option<Duration>,
+    ) -> Self {
+        if let Some(lifetime) = lifetime {
+            core.expire_at(clock::now() + lifetime);
+        }
         Self {
             io,
             core,
@@ -99,6 +107,7 @@ impl<S: Io> Link<S> {
         }
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn set_control(&mut self, control: Arc<Control>) {
         self.control = Some(control);
     }
@@ -121,11 +130,7 @@ impl<S: Io> Link<S> {
     /// Replies that the events call for are written on the way, and so are messages that were fed.
     pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
         loop {
-            if let Some(incoming) = self.ready.pop_front() {
-                self.ready_bytes -= incoming.len();
-                return Poll::Ready(Ok(Some(incoming)));
-            }
-            if let Some(incoming) = self.take() {
+            if let Some(incoming) = self.pop_ready().or_else(|| self.take()) {
                 return Poll::Ready(Ok(Some(incoming)));
             }
             if self.core.next() != Next::Continue {
@@ -133,8 +138,8 @@ impl<S: Io> Link<S> {
                     .poll_last_words(cx)
                     .map(|()| self.failure.take().map_or(Ok(None), Err));
             }
-            if self.poll_progress(cx).is_pending() {
-                return Poll::Pending;
+            if let Some(incoming) = ready!(self.poll_progress(cx)) {
+                return Poll::Ready(Ok(Some(incoming)));
             }
         }
     }
@@ -162,14 +167,16 @@ impl<S: Io> Link<S> {
     ) -> Poll<Result<()>> {
         while let Some(unsent) = message {
             if !self.core.is_above_high_water() || !self.core.is_open() {
-                self.enqueue(unsent.as_ref(), options)?;
-                *message = None;
-                break;
+                match self.enqueue(unsent.as_ref(), options) {
+                    Err(error) if error.kind() == ErrorKind::BufferFull => {}
+                    result => {
+                        result?;
+                        *message = None;
+                        break;
+                    }
+                }
             }
-            self.stash_arrived(cx);
-            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
-                return Poll::Pending;
-            }
+            ready!(self.poll_room(cx));
         }
         Poll::Ready(Ok(()))
     }
@@ -182,20 +189,30 @@ impl<S: Io> Link<S> {
         bytes: &[u8],
         position: Position,
     ) -> Poll<Result<()>> {
-        while self.core.is_above_high_water() && self.core.is_open() {
-            self.stash_arrived(cx);
-            if self.poll_write(cx).is_pending() && self.poll_timer(cx).is_pending() {
-                return Poll::Pending;
+        loop {
+            if !self.core.is_above_high_water() || !self.core.is_open() {
+                self.check_sent()?;
+                self.lend_buffer();
+                let result = self.core.send_piece(kind, bytes, position, &mut self.out);
+                self.give_back_buffer();
+                match result.map_err(|error| self.send_error(error)) {
+                    Err(error) if error.kind() == ErrorKind::BufferFull => {}
+                    result => return Poll::Ready(result),
+                }
             }
+            ready!(self.poll_room(cx));
         }
-        self.lend_buffer();
-        let result = self.core.send_piece(kind, bytes, position, &mut self.out);
-        self.give_back_buffer();
-        Poll::Ready(result.map_err(|error| self.send_error(error)))
+    }
+
+    /// Writes to make room in the queue, and answers pings meanwhile.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stash_arrived(cx);
+        if self.poll_write(cx).is_pending() { self.poll_timer(cx) } else { Poll::Ready(()) }
     }
 
     /// Queues a message now, or says why not.
     pub(crate) fn enqueue(&mut self, message: MessageRef<'_>, options: SendOptions) -> Result<()> {
+        self.check_sent()?;
         self.lend_buffer();
         let result = self.core.send_with(message, options, &mut self.out);
         self.give_back_buffer();
@@ -213,8 +230,9 @@ impl<S: Io> Link<S> {
     pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, id: u64) -> Poll<Result<Duration>> {
         loop {
             self.stash_arrived(cx);
-            if let Some(rtt) = self.pings.poll(id, cx) {
-                return Poll::Ready(Ok(rtt));
+            if let Poll::Ready(rtt) = self.pings.poll(id, cx) {
+                let lost = || Error::new(ErrorKind::TooBig, "too many pings wait for a pong");
+                return Poll::Ready(rtt.ok_or_else(lost));
             }
             if self.core.next() != Next::Continue {
                 return closed(self.core.close_info());
@@ -231,6 +249,7 @@ impl<S: Io> Link<S> {
             self.stash_arrived(cx);
             match self.poll_write(cx) {
                 Poll::Ready(()) => return Poll::Ready(self.check_sent()),
+                Poll::Pending if self.is_over() => return closed(self.core.close_info()),
                 Poll::Pending => ready!(self.poll_timer(cx)),
             }
         }
@@ -254,7 +273,8 @@ impl<S: Io> Link<S> {
                 return Poll::Ready(self.close_info());
             }
             if self.core.next() == Next::Shutdown && self.poll_last_words(cx).is_ready() {
-                ready!(self.poll_shutdown(cx));
+                // The end of the stream and the deadline come even if this never does.
+                let _ = self.poll_shutdown(cx);
             }
             ready!(self.poll_progress(cx));
         }
@@ -283,6 +303,21 @@ impl<S: Io> Link<S> {
             clean: false,
             by: sockeye_proto::Side::Transport,
         })
+    }
+
+    /// Takes the first of the events that were kept. The last takes the queue's memory along.
+    fn pop_ready(&mut self) -> Option<Incoming> {
+        let incoming = self.ready.pop_front()?;
+        self.ready_bytes -= incoming.cost();
+        if self.ready.is_empty() {
+            self.ready = VecDeque::new();
+        }
+        Some(incoming)
+    }
+
+    fn keep(&mut self, incoming: Incoming) {
+        self.ready_bytes += incoming.cost();
+        self.ready.push_back(incoming);
     }
 
     /// Takes the next event out of the bytes that were read.
@@ -323,27 +358,35 @@ impl<S: Io> Link<S> {
         }
     }
 
-    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move.
-    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move. Returns
+    /// the first event of what was read.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         self.obey_control(cx);
         let _ = self.poll_write(cx);
-        if self.poll_read(cx).is_ready() {
-            return Poll::Ready(());
+        // While open, what can be read may be what a deadline waits for; while closing, nothing is,
+        // and a peer that never stops sending must not outrun the deadline.
+        if !self.core.is_open() && self.is_due() {
+            return self.poll_timer(cx).map(|()| None);
         }
-        self.poll_timer(cx)
+        match self.poll_read(cx, usize::MAX) {
+            Poll::Ready(first) => Poll::Ready(first),
+            Poll::Pending => self.poll_timer(cx).map(|()| None),
+        }
     }
 
-    /// Reads once. The events are taken by the next [`take`](Self::take).
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads once, at most `most` bytes, and returns the first event. The others are for
+    /// [`take`](Self::take).
+    fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Incoming>> {
         if self.receiving == Receiving::Over {
             return Poll::Pending;
         }
         let read = buffers::with_read_buffer(|buffer| {
-            let mut read = ReadBuf::new(buffer);
+            let most = most.min(buffer.len());
+            let mut read = ReadBuf::new(buffer.get_mut(..most).unwrap_or_default());
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
             let filled = read.filled_mut();
             if filled.is_empty() {
-                return Poll::Ready(io::Result::Ok(0));
+                return Poll::Ready(io::Result::Ok(None));
             }
             // The first event is taken from the shared buffer; only what follows it is copied.
             self.lend_buffer();
@@ -351,34 +394,35 @@ impl<S: Io> Link<S> {
             self.give_back_buffer();
             let rest = filled.get(used..).unwrap_or_default();
             self.unread.extend_from_slice(rest);
-            if let Some(incoming) = found.and_then(|found| self.sift(found)) {
-                self.ready_bytes += incoming.len();
-                self.ready.push_back(incoming);
-            }
-            Poll::Ready(Ok(filled.len()))
+            Poll::Ready(Ok(Some(found.and_then(|found| self.sift(found)))))
         });
         match ready!(read) {
-            Ok(0) => self.lose_transport(None),
-            Ok(_) => {}
+            Ok(Some(first)) => return Poll::Ready(first),
+            Ok(None) => self.lose_transport(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.lose_transport(Some(error)),
         }
-        Poll::Ready(())
+        Poll::Ready(None)
     }
 
     /// Reads what has arrived while the caller sends, so that pings are answered, up to a bound.
     fn stash_arrived(&mut self, cx: &mut Context<'_>) {
         self.obey_control(cx);
-        while self.ready_bytes < READY_MAX && self.core.next() == Next::Continue {
+        while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
-                Some(incoming) => {
-                    self.ready_bytes += incoming.len();
-                    self.ready.push_back(incoming);
-                }
-                None if self.poll_read(cx).is_pending() => return,
-                None => {}
+                Some(incoming) => self.keep(incoming),
+                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes)) {
+                    Poll::Ready(Some(incoming)) => self.keep(incoming),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => return,
+                },
             }
         }
+    }
+
+    /// Whether so much waits to be received that reading stopped.
+    pub(crate) fn is_stash_full(&self) -> bool {
+        self.ready_bytes >= READY_MAX
     }
 
     /// Writes as much as the transport takes.
@@ -393,9 +437,14 @@ impl<S: Io> Link<S> {
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What has been received is still delivered: reading finds the end by itself.
-                Poll::Ready(_) => self.sending = Sending::Over,
+                Poll::Ready(_) => {
+                    self.sending = Sending::Over;
+                    let lost = self.out.len() - self.written;
+                    self.core.written(lost, clock::now(), &mut self.out);
+                }
                 Poll::Pending => {
                     self.core.written(0, clock::now(), &mut self.out);
+                    self.drop_written();
                     return Poll::Pending;
                 }
             }
@@ -407,6 +456,15 @@ impl<S: Io> Link<S> {
             self.unflushed = false;
         }
         Poll::Ready(())
+    }
+
+    /// Lets go of bytes that have left, once they are at least half: a queue that is refilled before
+    /// it is ever empty must not keep them for ever.
+    fn drop_written(&mut self) {
+        if self.written >= self.out.len().div_ceil(2) {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     fn emptied(&mut self) -> Vec<u8> {
@@ -439,7 +497,11 @@ impl<S: Io> Link<S> {
     /// with every message.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
-        if due <= clock::now() {
+        if self.is_due() {
+            if self.is_stash_full() {
+                // Nothing is read, so the peer's silence is ours. No event is taken of the byte.
+                let _ = self.core.receive(&mut [0], clock::now(), &mut self.out);
+            }
             if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
                 self.fail(error.into());
             }
@@ -456,6 +518,10 @@ impl<S: Io> Link<S> {
         self.timer = None;
         cx.waker().wake_by_ref();
         Poll::Ready(())
+    }
+
+    fn is_due(&self) -> bool {
+        self.core.poll_timeout().is_some_and(|due| due <= clock::now())
     }
 
     /// Does what the server asked of its connections.
@@ -516,6 +582,11 @@ impl<S: Io> Link<S> {
 }
 
 impl Incoming {
+    /// Returns what keeping it costs in bytes; even an empty message takes its place in the queue.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.len()
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Event(Event::Message(message)) => message.as_bytes().len(),
@@ -564,6 +635,6 @@ fn own(event: sockeye_proto::Event<'_>) -> Incoming {
     })
 }
 
-/// Bytes of messages that are kept for a caller that only sends. Then reading stops, and the
+/// Bytes of messages and their places that are kept for a caller that only sends. Then reading stops, and the
 /// transport's own flow control holds the peer back.
 const READY_MAX: usize = 64 << 10;

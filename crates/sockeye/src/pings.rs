@@ -1,12 +1,12 @@
 //! Pings that the application waits for.
 
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sockeye_proto::Time;
 
 /// The most pings waited for at once; a caller that starts more, or drops the wait for many, loses
-/// the oldest.
+/// the oldest, whose wait ends with an error.
 const MOST: usize = 16;
 
 #[derive(Debug, Default)]
@@ -26,8 +26,10 @@ struct Ping {
 impl Pings {
     /// Starts to wait for a pong and returns its number, whose bytes are the payload.
     pub(crate) fn start(&mut self, now: Time) -> u64 {
-        if self.waiting.len() == MOST {
-            self.waiting.remove(0);
+        if self.waiting.len() == MOST
+            && let Some(waker) = self.waiting.remove(0).waker
+        {
+            waker.wake();
         }
         self.sent += 1;
         self.waiting.push(Ping { id: self.sent, sent: now, rtt: None, waker: None });
@@ -49,13 +51,19 @@ impl Pings {
         }
     }
 
-    /// Returns the round-trip time once the pong is there, else registers to be woken.
-    pub(crate) fn poll(&mut self, id: u64, cx: &mut Context<'_>) -> Option<Duration> {
-        let at = self.waiting.iter().position(|ping| ping.id == id)?;
-        let ping = self.waiting.get_mut(at)?;
+    /// Returns the round-trip time once the pong is there, else registers to be woken. Ready with
+    /// `None` when newer pings have taken the place of this one.
+    pub(crate) fn poll(&mut self, id: u64, cx: &mut Context<'_>) -> Poll<Option<Duration>> {
+        let Some(at) = self.waiting.iter().position(|ping| ping.id == id) else {
+            return Poll::Ready(None);
+        };
+        let Some(ping) = self.waiting.get_mut(at) else { return Poll::Ready(None) };
         ping.waker = Some(cx.waker().clone());
-        let rtt = ping.rtt?;
-        self.waiting.swap_remove(at);
-        Some(rtt)
+        let Some(rtt) = ping.rtt else { return Poll::Pending };
+        self.waiting.remove(at);
+        if self.waiting.is_empty() {
+            self.waiting = Vec::new();
+        }
+        Poll::Ready(Some(rtt))
     }
 }

@@ -174,8 +174,13 @@ impl<S: Io> Shared<S> {
     async fn drive<T>(&self, mut poll: impl FnMut(&mut Link<S>, &mut Context<'_>) -> Poll<T>) -> T {
         poll_fn(|cx| {
             let mut held = self.lock();
-            self.halves.register(cx.waker());
-            poll(&mut held, &mut Context::from_waker(&self.waker))
+            // Before the poll, as the wake-up may come during it.
+            let is_new = self.halves.register(cx.waker());
+            let polled = poll(&mut held, &mut Context::from_waker(&self.waker));
+            if is_new && polled.is_ready() {
+                self.halves.forget(cx.waker());
+            }
+            polled
         })
         .await
     }
@@ -187,11 +192,20 @@ impl<S: Io> Shared<S> {
 }
 
 impl Wakers {
-    fn register(&self, waker: &Waker) {
+    /// Adds a waker; false when it is there already.
+    fn register(&self, waker: &Waker) -> bool {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
+        let is_new = !wakers.iter().any(|known| known.will_wake(waker));
+        if is_new {
             wakers.push(waker.clone());
         }
+        is_new
+    }
+
+    /// Removes the waker of a half that no longer waits, which would else keep its task's memory.
+    fn forget(&self, waker: &Waker) {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.retain(|known| !known.will_wake(waker));
     }
 
     fn wake_all(&self) {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::held::Held;
 use crate::io::Io;
 use crate::link::Incoming;
+use crate::message::Event;
 use crate::websocket::closed;
 
 /// A message that is being received. Made by [`WebSocket::reader`](crate::WebSocket::reader).
@@ -23,9 +24,30 @@ pub struct MessageReader<'a, S: Io> {
 }
 
 impl<'a, S: Io> MessageReader<'a, S> {
-    pub(crate) fn new(held: &'a mut Held<S>, first: (Kind, Bytes, Position)) -> Self {
-        let (kind, bytes, position) = first;
-        Self { held, kind, first: Some(bytes), position }
+    /// Asks for pieces. The reader exists before the first of them, so that one that is dropped
+    /// while it waits asks for whole messages again.
+    pub(crate) fn new(held: &'a mut Held<S>) -> Self {
+        held.set_delivery(Delivery::Pieces);
+        Self { held, kind: Kind::Binary, first: None, position: Position::Last }
+    }
+
+    /// Waits for the first piece; false when the connection was closed instead.
+    pub(crate) async fn begin(&mut self) -> Result<bool> {
+        loop {
+            match poll_fn(|cx| self.held.poll_incoming(cx)).await? {
+                Some(Incoming::Event(Event::Message(message))) => {
+                    self.kind = message.kind();
+                    self.first = Some(message.into_bytes());
+                    return Ok(true);
+                }
+                Some(Incoming::Piece { kind, bytes, position }) => {
+                    (self.kind, self.first, self.position) = (kind, Some(bytes), position);
+                    return Ok(true);
+                }
+                Some(Incoming::Event(_)) => {}
+                None => return Ok(false),
+            }
+        }
     }
 
     /// Returns the kind of the message.

@@ -70,7 +70,10 @@ impl fmt::Debug for Tls {
 
 /// The certificate and key of a server.
 #[derive(Clone)]
-pub struct ServerTls(Arc<ServerConfig>);
+pub struct ServerTls(
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "for servers"))]
+    Arc<ServerConfig>,
+);
 
 impl ServerTls {
     /// Reads a certificate chain and its private key from PEM files.

@@ -20,6 +20,7 @@ use crate::websocket::WebSocket;
 ///
 /// # Errors
 /// The response that refuses the request.
+#[expect(clippy::result_large_err, reason = "the error is the response, as hyper takes it")]
 pub fn upgrade<B>(
     request: &mut Request<B>,
     acceptor: &Acceptor,

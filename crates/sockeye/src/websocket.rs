@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye_proto::{CloseCode, CloseInfo, Delivery, Kind, Position, SendOptions};
+use sockeye_proto::{CloseCode, CloseInfo, Kind, SendOptions};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
@@ -128,13 +128,21 @@ impl<S: Io> WebSocket<S> {
     }
 
     /// Pings the peer and returns how long the answer took. Messages that arrive meanwhile are kept
-    /// for [`recv`](Self::recv).
+    /// for [`recv`](Self::recv), 64 KiB of them.
     ///
     /// # Errors
-    /// The connection ends before the pong comes.
+    /// The connection ends before the pong comes, or more messages come before it than are kept.
     pub async fn ping(&mut self) -> Result<Duration> {
-        let payload = self.held.start_ping()?;
-        poll_fn(|cx| self.held.poll_pong(cx, payload)).await
+        let id = self.held.start_ping()?;
+        poll_fn(|cx| match self.held.poll_pong(cx, id) {
+            // Nobody else can receive them, so the pong behind them would never be read.
+            Poll::Pending if self.held.is_stash_full() => {
+                let text = "messages that were not received stand before the pong";
+                Poll::Ready(Err(Error::new(ErrorKind::TooBig, text)))
+            }
+            other => other,
+        })
+        .await
     }
 
     /// Returns the round-trip time of the last keep-alive ping that was answered.
@@ -194,23 +202,8 @@ impl<S: Io> WebSocket<S> {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub async fn reader(&mut self) -> Result<Option<MessageReader<'_, S>>> {
-        self.held.set_delivery(Delivery::Pieces);
-        let first = loop {
-            let next = poll_fn(|cx| self.held.poll_incoming(cx)).await;
-            match next {
-                Ok(Some(Incoming::Event(Event::Message(message)))) => {
-                    let (kind, position) = (message.kind(), Position::Last);
-                    break (kind, message.into_bytes(), position);
-                }
-                Ok(Some(Incoming::Piece { kind, bytes, position })) => {
-                    break (kind, bytes, position);
-                }
-                Ok(Some(Incoming::Event(_))) => {}
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        };
-        Ok(Some(MessageReader::new(&mut self.held, first)))
+        let mut reader = MessageReader::new(&mut self.held);
+        Ok(if reader.begin().await? { Some(reader) } else { None })
     }
 
     /// Starts a message that is sent in pieces, each a frame of its own.

@@ -220,7 +220,8 @@ async fn open<S: Io>(
         None => core,
     };
     let frames = received.get(established.head_len..).unwrap_or_default();
-    Ok(WebSocket::new(Link::new(io, core, frames), established.subprotocol.as_deref(), peer))
+    let link = Link::new(io, core, frames, config.timeouts.lifetime);
+    Ok(WebSocket::new(link, established.subprotocol.as_deref(), peer))
 }
 
 async fn shake_hands<S: Io>(

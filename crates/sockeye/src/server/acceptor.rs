@@ -9,7 +9,7 @@ use sockeye_proto::handshake::{
 };
 use sockeye_proto::{AnyRole, Config, Connection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Incoming;
 use crate::clock;
@@ -82,7 +82,8 @@ impl Acceptor {
     /// The peer's faults: a request that is no WebSocket handshake or breaks a rule, one that the
     /// policy leaves out, one that takes too long.
     pub async fn accept<S: Io>(&self, mut io: S) -> Result<(WebSocket<S>, Incoming)> {
-        let request = match self.read_request(&mut io).await {
+        let deadline = self.handshake_deadline();
+        let request = match self.read_request(&mut io, deadline).await {
             Ok(request) => request,
             Err(unread) => {
                 let error = unread.to_error(self.config.timeouts.handshake);
@@ -108,14 +109,22 @@ impl Acceptor {
         }
     }
 
+    /// Returns when a handshake that begins now must be complete.
+    pub(super) fn handshake_deadline(&self) -> Instant {
+        Instant::now() + self.config.timeouts.handshake
+    }
+
     /// Reads the head of the first request, strictly, bounded and within the handshake's deadline.
-    pub(super) async fn read_request<S>(&self, io: &mut S) -> Result<Request, Unread>
+    pub(super) async fn read_request<S>(
+        &self,
+        io: &mut S,
+        deadline: Instant,
+    ) -> Result<Request, Unread>
     where
         S: AsyncRead + Unpin,
     {
         let mut bytes = Vec::with_capacity(1024);
-        let limit = self.config.timeouts.handshake;
-        let read = timeout(limit, async {
+        let read = timeout_at(deadline, async {
             let mut reader = HeadReader::request();
             loop {
                 if io.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
@@ -165,7 +174,8 @@ impl Acceptor {
             Some(params) => core.with_deflate(params),
             None => core,
         };
-        WebSocket::new(Link::new(io, core, received), accepted.subprotocol(), peer)
+        let link = Link::new(io, core, received, self.config.timeouts.lifetime);
+        WebSocket::new(link, accepted.subprotocol(), peer)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a server stops: no new connections, a Close frame for each that is open, a last deadline.
 
-use std::future::Future;
+use std::future::{self, Future};
 use std::time::Duration;
 
 use sockeye_proto::CloseCode;
@@ -64,26 +64,27 @@ impl Life {
         self.wait_for(|phase| !matches!(phase, Phase::Serving)).await;
     }
 
-    /// Runs `served` to its end, or until the server drops it. When the server drains, the connection
-    /// is asked to close at its share of the time.
-    pub(super) async fn lead(&mut self, served: impl Future<Output = ()>, control: &Control) {
-        let served = std::pin::pin!(served);
-        let ending = std::pin::pin!(self.end(control));
-        tokio::select! {
-            () = served => {}
-            () = ending => {}
-        }
-    }
-
-    /// Passes the drain on to the connection; ready when it is to be dropped.
-    async fn end(&mut self, control: &Control) {
+    /// Passes the drain on to a connection, at its share of the time; ready when the connection is to
+    /// be dropped.
+    pub(super) async fn end(&mut self, control: &Control) {
         if let Phase::Draining(drain) =
             self.wait_for(|phase| !matches!(phase, Phase::Serving)).await
         {
-            sleep(clock::jitter(drain.over)).await;
-            control.close(drain.code, "server is stopping");
+            let asked = async {
+                sleep(clock::jitter(drain.over)).await;
+                control.close(drain.code, "server is stopping");
+                future::pending::<()>().await;
+            };
+            Box::pin(self.until_dropped(asked)).await;
         }
-        self.wait_for(|phase| matches!(phase, Phase::Dropping)).await;
+    }
+
+    /// Runs `served` to its end, or until the server drops it.
+    pub(super) async fn until_dropped(&mut self, served: impl Future<Output = ()>) {
+        tokio::select! {
+            () = served => {}
+            _ = self.wait_for(|phase| matches!(phase, Phase::Dropping)) => {}
+        }
     }
 
     async fn wait_for(&mut self, reached: impl FnMut(&Phase) -> bool) -> Phase {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::Shared;
 use crate::io::{AnyIo, Rewound};
 
@@ -23,8 +25,14 @@ pub struct HttpConnection {
 }
 
 impl HttpConnection {
-    pub(super) fn new(io: AnyIo, read: Vec<u8>, peer: SocketAddr, shared: &Arc<Shared>) -> Self {
-        let upgrades = Upgrades { shared: shared.clone(), peer };
+    pub(super) fn new(
+        io: AnyIo,
+        read: Vec<u8>,
+        peer: SocketAddr,
+        shared: &Arc<Shared>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        let upgrades = Upgrades { shared: shared.clone(), peer, place: Arc::new(place) };
         Self { io: Rewound::new(read, io), peer, upgrades }
     }
 }
@@ -35,6 +43,9 @@ pub struct Upgrades {
     shared: Arc<Shared>,
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     peer: SocketAddr,
+    /// Held until the last WebSocket that came of the connection has ended.
+    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Upgrades {
@@ -62,7 +73,7 @@ impl Upgrades {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
         let judged = match head_of(request) {
-            Ok(head) => self.shared.routes.admit(&head, Some(self.peer)).await,
+            Ok(head) => self.shared.judge(&head, self.peer).await,
             Err(rejection) => Err(rejection),
         };
         let admitted = match judged {
@@ -72,14 +83,18 @@ impl Upgrades {
         let Ok(response) = accepted_response(&admitted.accepted) else {
             return rejected_response(&Rejection::new(500, "The answer cannot be written.\n"));
         };
-        let (upgraded, shared, peer) =
-            (hyper::upgrade::on(request), self.shared.clone(), self.peer);
+        let (upgraded, this) = (hyper::upgrade::on(request), self.clone());
         tokio::spawn(async move {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
+            let Self { shared, peer, place } = this;
             let acceptor = &shared.routes.acceptor;
             let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
-            admitted.run(ws, shared.life.clone()).await;
+            let (running, life) = (admitted.start(ws), shared.life.clone());
+            tokio::spawn(async move {
+                running.run(life).await;
+                drop(place);
+            });
         });
         response
     }

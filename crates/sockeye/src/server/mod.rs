@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_proto::Config;
-use sockeye_proto::handshake::{Origins, Rejection};
+use sockeye_proto::handshake::{Origins, Rejection, RequestHead};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::AnyIo;
@@ -34,7 +34,7 @@ pub use drain::Drain;
 use drain::{Life, Phase};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
-use routes::Routes;
+use routes::{Admitted, Routes};
 
 /// A WebSocket server.
 ///
@@ -311,9 +311,8 @@ impl Shared {
     /// Serves one connection from its first byte to its last.
     async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        // One deadline covers TLS and the request, so it is set before the first of them.
-        let Ok(Some((mut io, request))) = timeout(limit * 2, self.greet(tcp)).await else { return };
-        let Ok(_place) = self.places.clone().try_acquire_owned() else {
+        let Some((io, request)) = self.greet(tcp).await else { return };
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
             return refuse(io, &busy("The server is full.\n")).await;
         };
         if self.life.is_ending() {
@@ -328,32 +327,38 @@ impl Shared {
             Err(rejection) => return refuse(io, &rejection).await,
         };
         if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
-            let connection = HttpConnection::new(io, request.bytes, peer, &self);
-            return http(connection).await;
+            let connection = HttpConnection::new(io, request.bytes, peer, &self, place);
+            return self.life.clone().until_dropped(http(connection)).await;
         }
-        let admitted = match timeout(limit, self.routes.admit(&head, Some(peer))).await {
-            Ok(Ok(admitted)) => admitted,
-            Ok(Err(rejection)) => return refuse(io, &rejection).await,
-            Err(_) => return refuse(io, &busy("The server is too slow to judge.\n")).await,
+        let admitted = match self.judge(&head, peer).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return refuse(io, &rejection).await,
         };
         let acceptor = &self.routes.acceptor;
-        let mut answer = Vec::with_capacity(256);
-        admitted.accepted.write(&mut answer);
-        let written = timeout(limit, tokio::io::AsyncWriteExt::write_all(&mut io, &answer)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            return;
-        }
-        let ws = acceptor.start(io, &admitted.accepted, request.rest(), Some(peer));
-        drop(answer);
-        let life = self.life.clone();
-        admitted.run(ws, life).await;
+        let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(peer));
+        let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
+        let (running, life) = (admitted.start(ws), self.life.clone());
+        // This task had room for TLS and for heads; the next holds only what lasts.
+        tokio::spawn(async move {
+            running.run(life).await;
+            drop(place);
+        });
+    }
+
+    /// Judges a request, in the time that a handshake may take.
+    async fn judge(&self, head: &RequestHead<'_>, peer: SocketAddr) -> Result<Admitted, Rejection> {
+        let limit = self.routes.acceptor.config.timeouts.handshake;
+        let judged = timeout(limit, self.routes.admit(head, Some(peer))).await;
+        judged.unwrap_or_else(|_| Err(busy("The server is too slow to judge.\n")))
     }
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
     async fn greet(&self, tcp: TcpStream) -> Option<(AnyIo, Result<Request, Rejection>)> {
+        // One deadline covers TLS and the request, so it is set before the first of them.
+        let deadline = self.routes.acceptor.handshake_deadline();
         tcp.set_nodelay(true).ok()?;
-        let mut io = self.encrypt(tcp).await?;
-        match self.routes.acceptor.read_request(&mut io).await {
+        let mut io = timeout_at(deadline, self.encrypt(tcp)).await.ok()??;
+        match self.routes.acceptor.read_request(&mut io, deadline).await {
             Ok(request) => Some((io, Ok(request))),
             Err(unread) => unread.rejection().map(|rejection| (io, Err(rejection))),
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use matchit::Router;
 use percent_encoding::percent_decode_str;
@@ -17,7 +17,7 @@ use super::drain::Life;
 use super::{Acceptor, Incoming};
 use crate::control::Control;
 use crate::error::Result;
-use crate::held::{self, Parting};
+use crate::held;
 use crate::io::AnyIo;
 use crate::link::Link;
 use crate::websocket::WebSocket;
@@ -91,62 +91,89 @@ impl Routes {
 }
 
 impl Admitted {
-    /// Runs the handler on its connection until both are done.
-    pub(crate) async fn run(self, mut ws: WebSocket, mut life: Life) {
-        let (parting, mut parted) = oneshot::channel();
+    /// Starts the handler on its connection. What only the handshake needed goes away here.
+    pub(crate) fn start(self, mut ws: WebSocket) -> Running {
+        let (parting, parted) = oneshot::channel();
         let control = Arc::new(Control::default());
-        self.equip(&mut ws, parting, &control);
-        let served = async {
-            let Some(mut handler) = guard(AssertUnwindSafe(|| (self.handler)(ws, self.incoming)))
-            else {
-                return hand_over(&mut parted, CloseCode::INTERNAL).await;
-            };
-            tokio::select! {
-                biased;
-                outcome = &mut handler => {
-                    let code = match outcome {
-                        Some(Ok(())) => CloseCode::NORMAL,
-                        Some(Err(_)) | None => CloseCode::INTERNAL,
-                    };
-                    hand_over(&mut parted, code).await;
-                }
-                // The handler let go of the connection and does something else.
-                link = &mut parted => {
-                    if let Ok(link) = link {
-                        held::part(link, CloseCode::NORMAL).await;
-                    }
-                    handler.await;
-                }
-            }
-        };
-        life.lead(served, &control).await;
-    }
-
-    fn equip(&self, ws: &mut WebSocket, parting: Parting<AnyIo>, control: &Arc<Control>) {
         let held = ws.held();
         held.set_parting(parting);
         held.set_control(control.clone());
+        let (handler, incoming) = (self.handler, self.incoming);
+        Running { handler: guard(AssertUnwindSafe(|| handler(ws, incoming))), parted, control }
+    }
+}
+
+/// A handler that has its connection.
+pub(crate) struct Running {
+    /// `None` when it panicked before it began.
+    handler: Option<Guarded<Result<()>>>,
+    parted: oneshot::Receiver<Box<Link<AnyIo>>>,
+    control: Arc<Control>,
+}
+
+impl Running {
+    /// Drives the handler and its connection until both are done, or the server drops them. This is
+    /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
+    pub(crate) async fn run(mut self, mut life: Life) {
+        tokio::select! {
+            () = serve(&mut self.handler, &mut self.parted) => {}
+            () = life.end(&self.control) => {}
+        }
+    }
+}
+
+async fn serve(
+    handler: &mut Option<Guarded<Result<()>>>,
+    parted: &mut oneshot::Receiver<Box<Link<AnyIo>>>,
+) {
+    let Some(running) = handler else {
+        return hand_over(parted, CloseCode::INTERNAL).await;
+    };
+    tokio::select! {
+        biased;
+        outcome = &mut *running => {
+            let code = match outcome {
+                Some(Ok(())) => CloseCode::NORMAL,
+                Some(Err(_)) | None => CloseCode::INTERNAL,
+            };
+            *handler = None;
+            hand_over(parted, code).await;
+        }
+        // The handler let go of the connection and does something else.
+        link = &mut *parted => {
+            let goodbye = async {
+                if let Ok(link) = link {
+                    held::part(link, CloseCode::NORMAL).await;
+                }
+            };
+            Box::pin(async { tokio::join!(goodbye, running) }).await;
+        }
     }
 }
 
 /// Closes the connection that a finished handler left.
 async fn hand_over(parted: &mut oneshot::Receiver<Box<Link<AnyIo>>>, code: CloseCode) {
     if let Ok(link) = parted.await {
-        held::part(link, code).await;
+        Box::pin(held::part(link, code)).await;
+    }
+}
+
+/// A future that ends with `None` when it panics.
+struct Guarded<T>(BoxFuture<T>);
+
+impl<T> Future for Guarded<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
     }
 }
 
 /// Calls `make` and makes its future safe to poll: a panic in either ends in `None`, and the thread
 /// goes on serving others.
-fn guard<T>(
-    make: AssertUnwindSafe<impl FnOnce() -> BoxFuture<T>>,
-) -> Option<impl Future<Output = Option<T>> + Unpin> {
-    let mut future = catch_unwind(make).ok()?;
-    Some(std::future::poll_fn(move |cx| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
-        }
-    }))
+fn guard<T>(make: AssertUnwindSafe<impl FnOnce() -> BoxFuture<T>>) -> Option<Guarded<T>> {
+    catch_unwind(make).ok().map(Guarded)
 }

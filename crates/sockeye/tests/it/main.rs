@@ -1,0 +1,26 @@
+//! The library from outside: over sockets, and over transports that do exactly what a test says.
+#![cfg(all(feature = "client", feature = "server"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and tells its figures"
+)]
+
+mod cancel;
+mod cancel_send;
+mod control;
+mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
+mod drain;
+mod echo;
+mod handshake;
+#[cfg(feature = "hyper")]
+mod hyper;
+mod split;
+mod streams;
+mod support;
+#[cfg(feature = "rustls")]
+mod tls;
