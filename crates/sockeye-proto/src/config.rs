@@ -141,7 +141,8 @@ pub struct Timeouts {
     /// for, the connection closes with 1001;
     /// default `None`.
     pub idle: Option<Duration>,
-    /// A connection this old closes with 1001; default `None`.
+    /// A connection this old closes with 1001; default `None`. A host may add some, to spread the
+    /// returns of those that began together.
     pub lifetime: Option<Duration>,
 }
 

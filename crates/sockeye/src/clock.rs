@@ -36,7 +36,6 @@ pub(crate) fn handshake_key() -> [u8; 16] {
 }
 
 /// Draws a duration between zero and `longest`, to spread what would else happen all at once.
-#[cfg(feature = "server")]
 pub(crate) fn jitter(longest: Duration) -> Duration {
     longest.mul_f64(f64::from(u32::from_ne_bytes(mask_key())) / f64::from(u32::MAX))
 }

@@ -85,7 +85,7 @@ impl<S: Io> Link<S> {
         lifetime: Option<Duration>,
     ) -> Self {
         if let Some(lifetime) = lifetime {
-            core.expire_at(clock::now() + lifetime);
+            core.expire_at(clock::now() + lifetime + clock::jitter(lifetime / 10));
         }
         Self {
             io,

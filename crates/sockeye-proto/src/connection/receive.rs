@@ -405,6 +405,11 @@ impl<R: Role> Events<'_, R> {
         range: Range<usize>,
         is_last: bool,
     ) -> Result<Step, Error> {
+        if range.is_empty() && !is_last {
+            // Nothing has gone out in pieces yet, so the message may still be asked for whole.
+            self.use_up(frame, &range);
+            return Ok(Step::GoOn);
+        }
         self.unmask(&range, frame.mask);
         self.connection.begin_pieces(open, self.now);
         let inbound = &mut self.connection.inbound;
@@ -419,8 +424,6 @@ impl<R: Role> Events<'_, R> {
         if is_last {
             self.connection.inbound.message.reset();
             self.end_message();
-        } else if range.is_empty() {
-            return Ok(Step::GoOn);
         }
         let position = if is_last { Position::Last } else { Position::More };
         Ok(Step::Found(Found::Piece(open.kind, Source::Input(range), position)))

@@ -417,3 +417,17 @@ fn pieces_may_wait_behind_the_last_byte_for_an_empty_read() {
         assert_eq!(joined(waiting).0, [binary(vec![0; 100_000 - taken])]);
     }
 }
+
+#[test]
+fn an_empty_first_fragment_in_pieces_leaves_the_message_free_to_come_whole() {
+    for end in ENDS {
+        for opcode in [TEXT, BINARY] {
+            let mut rig = piecemeal(end);
+            assert_eq!(rig.feed_frames(&[part(opcode, "")]), []);
+            rig.conn.set_delivery(Delivery::Whole);
+            let seen = rig.feed_frames(&[part(CONTINUATION, "ab"), frame(CONTINUATION, "c")]);
+            let whole = if opcode == TEXT { text("abc") } else { Seen::Binary(b"abc".into()) };
+            assert_eq!(seen, [whole]);
+        }
+    }
+}

@@ -208,16 +208,23 @@ async fn a_connection_without_messages_closes_with_1001_idle() {
     assert_eq!(code, CloseCode::AWAY);
 }
 
+// LIM-011
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_has_lived_long_enough_closes_with_1001() {
-    for peer in [From::Client, From::Server] {
+async fn a_connection_closes_with_1001_at_its_lifetime_and_up_to_a_tenth_more() {
+    let mut ages = Vec::new();
+    for peer in [From::Client, From::Server].into_iter().cycle().take(20) {
         let mut config = quiet();
         config.timeouts.lifetime = Some(3600 * SECOND);
         let (mut ws, mut raw) = with_raw(peer, config, 1 << 10).await;
-        let told = async { takes(3600, raw.frame()).await.unwrap().close_code() };
-        let (_, code) = tokio::join!(ws.recv(), told);
+        let born = tokio::time::Instant::now();
+        let told = async { (raw.frame().await.unwrap().close_code(), born.elapsed()) };
+        let (_, (code, age)) = tokio::join!(ws.recv(), told);
         assert_eq!(code, Some(1001));
+        assert!((3600 * SECOND..=3961 * SECOND).contains(&age), "{age:?}");
+        ages.push(age);
     }
+    ages.sort();
+    assert!(ages.windows(2).any(|pair| pair[1] - pair[0] > SECOND), "spread: {ages:?}");
 }
 
 #[tokio::test(start_paused = true)]
