@@ -15,7 +15,7 @@ use sockeye_proto::{CloseCode, CloseInfo, SendOptions};
 use crate::error::Result;
 use crate::held::Held;
 use crate::io::{AnyIo, Io};
-use crate::link::{Incoming, Link};
+use crate::link::{Arrival, Link};
 use crate::message::{Event, Message};
 use crate::websocket::give_back;
 
@@ -155,9 +155,9 @@ impl<S: Io> Receiver<S> {
     /// As [`WebSocket::recv`](crate::WebSocket::recv).
     pub async fn event(&mut self) -> Result<Option<Event>> {
         loop {
-            match self.shared.drive(Link::poll_incoming).await? {
-                Some(Incoming::Event(event)) => return Ok(Some(event)),
-                Some(Incoming::Piece { .. }) => {}
+            match self.shared.drive(Link::poll_arrival).await? {
+                Some(Arrival::Event(event)) => return Ok(Some(event)),
+                Some(Arrival::Piece { .. }) => {}
                 None => return Ok(None),
             }
         }

@@ -8,7 +8,7 @@ use sockeye_proto::{CloseCode, Delivery, Kind, Position};
 use crate::error::Result;
 use crate::held::Held;
 use crate::io::Io;
-use crate::link::Incoming;
+use crate::link::Arrival;
 use crate::message::Event;
 use crate::websocket::closed;
 
@@ -34,17 +34,17 @@ impl<'a, S: Io> MessageReader<'a, S> {
     /// Waits for the first piece; false when the connection was closed instead.
     pub(crate) async fn begin(&mut self) -> Result<bool> {
         loop {
-            match poll_fn(|cx| self.held.poll_incoming(cx)).await? {
-                Some(Incoming::Event(Event::Message(message))) => {
+            match poll_fn(|cx| self.held.poll_arrival(cx)).await? {
+                Some(Arrival::Event(Event::Message(message))) => {
                     self.kind = message.kind();
                     self.first = Some(message.into_bytes());
                     return Ok(true);
                 }
-                Some(Incoming::Piece { kind, bytes, position }) => {
+                Some(Arrival::Piece { kind, bytes, position }) => {
                     (self.kind, self.first, self.position) = (kind, Some(bytes), position);
                     return Ok(true);
                 }
-                Some(Incoming::Event(_)) => {}
+                Some(Arrival::Event(_)) => {}
                 None => return Ok(false),
             }
         }
@@ -69,11 +69,11 @@ impl<'a, S: Io> MessageReader<'a, S> {
             if self.position == Position::Last {
                 return Ok(None);
             }
-            let next = poll_fn(|cx| match self.held.poll_incoming(cx) {
+            let next = poll_fn(|cx| match self.held.poll_arrival(cx) {
                 std::task::Poll::Ready(Ok(None)) => closed(self.held.core().close_info()),
                 other => other,
             });
-            if let Some(Incoming::Piece { bytes, position, .. }) = next.await? {
+            if let Some(Arrival::Piece { bytes, position, .. }) = next.await? {
                 self.position = position;
                 self.first = Some(bytes);
             }

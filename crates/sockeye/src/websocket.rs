@@ -12,7 +12,7 @@ use sockeye_proto::{CloseCode, CloseInfo, Kind, SendOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
 use crate::io::{AnyIo, Io};
-use crate::link::{Incoming, Link};
+use crate::link::{Arrival, Link};
 use crate::message::{Event, Message};
 use crate::split::{self, Receiver, Sender};
 use crate::stream::{MessageReader, MessageWriter};
@@ -64,10 +64,10 @@ impl<S: Io> WebSocket<S> {
     /// As [`recv`](Self::recv).
     pub async fn event(&mut self) -> Result<Option<Event>> {
         loop {
-            match poll_fn(|cx| self.held.poll_incoming(cx)).await? {
-                Some(Incoming::Event(event)) => return Ok(Some(event)),
+            match poll_fn(|cx| self.held.poll_arrival(cx)).await? {
+                Some(Arrival::Event(event)) => return Ok(Some(event)),
                 // Of a message that a reader left unread.
-                Some(Incoming::Piece { .. }) => {}
+                Some(Arrival::Piece { .. }) => {}
                 None => return Ok(None),
             }
         }

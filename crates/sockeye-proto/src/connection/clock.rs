@@ -149,6 +149,16 @@ impl<R: Role> Connection<R> {
         self.clock.expires = time;
     }
 
+    /// Takes note that the host does not read, because the application does not: until it reads
+    /// again, silence and an unfinished message are not held against the peer. To be called before
+    /// each [`handle_timeout`](Self::handle_timeout) while it lasts.
+    pub fn reading_paused(&mut self, now: Time) {
+        self.clock.hear(now);
+        if self.clock.message_by != NEVER {
+            self.clock.message_by = now + self.config.timeouts.message;
+        }
+    }
+
     /// Returns the round-trip time that the last answered keep-alive ping measured.
     pub fn rtt(&self) -> Option<Duration> {
         self.clock.rtt

@@ -604,3 +604,18 @@ fn an_idle_connection_holds_no_buffer() {
         assert_eq!(usage.kept, 0, "{usage:?}");
     }
 }
+
+#[test]
+fn while_the_host_does_not_read_neither_silence_nor_an_unfinished_message_counts() {
+    for end in ENDS {
+        let mut rig = rig(end);
+        rig.feed_frames(&[part(TEXT, "begun")]);
+        for _ in 0..100 {
+            rig.now = rig.now + Duration::from_secs(24);
+            rig.conn.reading_paused(rig.now);
+            assert_eq!(rig.conn.handle_timeout(rig.now, &mut rig.out), Ok(()));
+        }
+        assert!(rig.conn.is_open());
+        assert_eq!(rig.feed_frames(&[frame(CONTINUATION, "!")]), [text("begun!")]);
+    }
+}

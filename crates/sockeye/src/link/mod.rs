@@ -3,23 +3,23 @@
 //! Everything here is a `poll_*` that may be dropped at any point: what was read, taken or queued is
 //! kept in the link, never in a future.
 
+mod arrival;
+mod transport;
+
 use std::collections::VecDeque;
-use std::future::Future;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::{fmt, io};
 
 use bytes::Bytes;
 use sockeye_proto::{
     AnyRole, CloseCode, CloseInfo, Connection, Delivery, Kind, MessageRef, Next, Position,
-    SendOptions, Time,
+    SendOptions,
 };
-use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-use crate::buffers;
 use crate::clock;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,12 +28,8 @@ use crate::message::{Event, Message};
 use crate::pings::Pings;
 use crate::websocket::closed;
 
-/// What the core found, in an owned form.
-#[derive(Debug)]
-pub(crate) enum Incoming {
-    Event(Event),
-    Piece { kind: Kind, bytes: Bytes, position: Position },
-}
+pub(crate) use arrival::Arrival;
+use arrival::next_event;
 
 /// A transport and the connection over it.
 pub(crate) struct Link<S> {
@@ -48,7 +44,7 @@ pub(crate) struct Link<S> {
     unread: Vec<u8>,
     taken: usize,
     /// What arrived while the caller was only sending.
-    ready: VecDeque<Incoming>,
+    ready: VecDeque<Arrival>,
     ready_bytes: usize,
     timer: Option<Pin<Box<Sleep>>>,
     /// Why the connection ended, to be told once.
@@ -128,18 +124,18 @@ impl<S: Io> Link<S> {
     /// Receives the next event; `None` after the closing handshake.
     ///
     /// Replies that the events call for are written on the way, and so are messages that were fed.
-    pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Incoming>>> {
+    pub(crate) fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Arrival>>> {
         loop {
-            if let Some(incoming) = self.pop_ready().or_else(|| self.take()) {
-                return Poll::Ready(Ok(Some(incoming)));
+            if let Some(arrival) = self.pop_ready().or_else(|| self.take()) {
+                return Poll::Ready(Ok(Some(arrival)));
             }
             if self.core.next() != Next::Continue {
                 return self
                     .poll_last_words(cx)
                     .map(|()| self.failure.take().map_or(Ok(None), Err));
             }
-            if let Some(incoming) = ready!(self.poll_progress(cx)) {
-                return Poll::Ready(Ok(Some(incoming)));
+            if let Some(arrival) = ready!(self.poll_progress(cx)) {
+                return Poll::Ready(Ok(Some(arrival)));
             }
         }
     }
@@ -306,22 +302,22 @@ impl<S: Io> Link<S> {
     }
 
     /// Takes the first of the events that were kept. The last takes the queue's memory along.
-    fn pop_ready(&mut self) -> Option<Incoming> {
-        let incoming = self.ready.pop_front()?;
-        self.ready_bytes -= incoming.cost();
+    fn pop_ready(&mut self) -> Option<Arrival> {
+        let arrival = self.ready.pop_front()?;
+        self.ready_bytes -= arrival.cost();
         if self.ready.is_empty() {
             self.ready = VecDeque::new();
         }
-        Some(incoming)
+        Some(arrival)
     }
 
-    fn keep(&mut self, incoming: Incoming) {
-        self.ready_bytes += incoming.cost();
-        self.ready.push_back(incoming);
+    fn keep(&mut self, arrival: Arrival) {
+        self.ready_bytes += arrival.cost();
+        self.ready.push_back(arrival);
     }
 
     /// Takes the next event out of the bytes that were read.
-    fn take(&mut self) -> Option<Incoming> {
+    fn take(&mut self) -> Option<Arrival> {
         loop {
             self.lend_buffer();
             let rest = self.unread.get_mut(self.taken..).unwrap_or_default();
@@ -332,24 +328,24 @@ impl<S: Io> Link<S> {
             }
             self.give_back_buffer();
             match self.sift(found?) {
-                Some(incoming) => return Some(incoming),
+                Some(arrival) => return Some(arrival),
                 None => continue,
             }
         }
     }
 
     /// Keeps a failure for later and drops pieces that nobody wants.
-    fn sift(&mut self, found: Result<Incoming, sockeye_proto::Error>) -> Option<Incoming> {
+    fn sift(&mut self, found: Result<Arrival, sockeye_proto::Error>) -> Option<Arrival> {
         match found {
-            Ok(Incoming::Piece { position, .. }) if self.skipping => {
+            Ok(Arrival::Piece { position, .. }) if self.skipping => {
                 self.skipping = position == Position::More;
                 None
             }
-            Ok(incoming) => {
-                if let Incoming::Event(Event::Pong { payload, .. }) = &incoming {
+            Ok(arrival) => {
+                if let Arrival::Event(Event::Pong { payload, .. }) = &arrival {
                     self.pings.answer(payload, clock::now());
                 }
-                Some(incoming)
+                Some(arrival)
             }
             Err(error) => {
                 self.fail(error.into());
@@ -358,61 +354,14 @@ impl<S: Io> Link<S> {
         }
     }
 
-    /// Moves something: writes, reads, or lets a deadline act. Pending when nothing can move. Returns
-    /// the first event of what was read.
-    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.obey_control(cx);
-        let _ = self.poll_write(cx);
-        // While open, what can be read may be what a deadline waits for; while closing, nothing is,
-        // and a peer that never stops sending must not outrun the deadline.
-        if !self.core.is_open() && self.is_due() {
-            return self.poll_timer(cx).map(|()| None);
-        }
-        match self.poll_read(cx, usize::MAX) {
-            Poll::Ready(first) => Poll::Ready(first),
-            Poll::Pending => self.poll_timer(cx).map(|()| None),
-        }
-    }
-
-    /// Reads once, at most `most` bytes, and returns the first event. The others are for
-    /// [`take`](Self::take).
-    fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Incoming>> {
-        if self.receiving == Receiving::Over {
-            return Poll::Pending;
-        }
-        let read = buffers::with_read_buffer(|buffer| {
-            let most = most.min(buffer.len());
-            let mut read = ReadBuf::new(buffer.get_mut(..most).unwrap_or_default());
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut read))?;
-            let filled = read.filled_mut();
-            if filled.is_empty() {
-                return Poll::Ready(io::Result::Ok(None));
-            }
-            // The first event is taken from the shared buffer; only what follows it is copied.
-            self.lend_buffer();
-            let (found, used) = next_event(&mut self.core, filled, &mut self.out);
-            self.give_back_buffer();
-            let rest = filled.get(used..).unwrap_or_default();
-            self.unread.extend_from_slice(rest);
-            Poll::Ready(Ok(Some(found.and_then(|found| self.sift(found)))))
-        });
-        match ready!(read) {
-            Ok(Some(first)) => return Poll::Ready(first),
-            Ok(None) => self.lose_transport(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => self.lose_transport(Some(error)),
-        }
-        Poll::Ready(None)
-    }
-
     /// Reads what has arrived while the caller sends, so that pings are answered, up to a bound.
     fn stash_arrived(&mut self, cx: &mut Context<'_>) {
         self.obey_control(cx);
         while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
-                Some(incoming) => self.keep(incoming),
+                Some(arrival) => self.keep(arrival),
                 None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes)) {
-                    Poll::Ready(Some(incoming)) => self.keep(incoming),
+                    Poll::Ready(Some(arrival)) => self.keep(arrival),
                     Poll::Ready(None) => {}
                     Poll::Pending => return,
                 },
@@ -425,105 +374,6 @@ impl<S: Io> Link<S> {
         self.ready_bytes >= READY_MAX
     }
 
-    /// Writes as much as the transport takes.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.written < self.out.len() && self.sending == Sending::Open {
-            let rest = self.out.get(self.written..).unwrap_or_default();
-            match Pin::new(&mut self.io).poll_write(cx, rest) {
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    self.written += count;
-                    self.unflushed = true;
-                    self.core.written(count, clock::now(), &mut self.out);
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What has been received is still delivered: reading finds the end by itself.
-                Poll::Ready(_) => {
-                    self.sending = Sending::Over;
-                    let lost = self.out.len() - self.written;
-                    self.core.written(lost, clock::now(), &mut self.out);
-                }
-                Poll::Pending => {
-                    self.core.written(0, clock::now(), &mut self.out);
-                    self.drop_written();
-                    return Poll::Pending;
-                }
-            }
-        }
-        (self.out, self.written) = (self.emptied(), 0);
-        self.give_back_buffer();
-        if self.unflushed && self.sending == Sending::Open {
-            ready!(Pin::new(&mut self.io).poll_flush(cx)).ok();
-            self.unflushed = false;
-        }
-        Poll::Ready(())
-    }
-
-    /// Lets go of bytes that have left, once they are at least half: a queue that is refilled before
-    /// it is ever empty must not keep them for ever.
-    fn drop_written(&mut self) {
-        if self.written >= self.out.len().div_ceil(2) {
-            self.out.drain(..self.written);
-            self.written = 0;
-        }
-    }
-
-    fn emptied(&mut self) -> Vec<u8> {
-        let mut out = std::mem::take(&mut self.out);
-        out.clear();
-        out
-    }
-
-    /// Writes the last frames of a connection that is over. Ready too when they cannot be written.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.poll_write(cx).is_ready() || self.is_over() {
-                return Poll::Ready(());
-            }
-            ready!(self.poll_timer(cx));
-        }
-    }
-
-    /// Shuts the sending half down, once.
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.sending == Sending::Open {
-            ready!(Pin::new(&mut self.io).poll_shutdown(cx)).ok();
-            self.sending = Sending::Over;
-        }
-        Poll::Ready(())
-    }
-
-    /// Lets the core act when a deadline has come. The timer is only moved forward when it fires:
-    /// deadlines mostly move away, and a timer that fires early costs less than one that is moved
-    /// with every message.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
-        if self.is_due() {
-            if self.is_stash_full() {
-                // Nothing is read, so the peer's silence is ours. No event is taken of the byte.
-                let _ = self.core.receive(&mut [0], clock::now(), &mut self.out);
-            }
-            if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
-                self.fail(error.into());
-            }
-            return Poll::Ready(());
-        }
-        let due = clock::instant(due);
-        match &mut self.timer {
-            Some(timer) if timer.deadline() > due => timer.as_mut().reset(due),
-            Some(_) => {}
-            None => self.timer = Some(Box::pin(tokio::time::sleep_until(due))),
-        }
-        let Some(timer) = &mut self.timer else { return Poll::Pending };
-        ready!(timer.as_mut().poll(cx));
-        self.timer = None;
-        cx.waker().wake_by_ref();
-        Poll::Ready(())
-    }
-
-    fn is_due(&self) -> bool {
-        self.core.poll_timeout().is_some_and(|due| due <= clock::now())
-    }
-
     /// Does what the server asked of its connections.
     fn obey_control(&mut self, cx: &mut Context<'_>) {
         let Some(control) = &self.control else { return };
@@ -531,20 +381,6 @@ impl<S: Io> Link<S> {
             let now = clock::now();
             // Codes come from the server's own configuration, which was checked.
             let _ = self.core.close(Some(code), &reason, now, &mut self.out);
-        }
-    }
-
-    /// Takes note that the transport is gone.
-    fn lose_transport(&mut self, error: Option<io::Error>) {
-        self.receiving = Receiving::Over;
-        let was_alive = self.core.next() == Next::Continue;
-        self.core.receive_eof();
-        if was_alive {
-            let gone = match error {
-                Some(error) => Error::new(ErrorKind::Closed, "connection lost").with_source(error),
-                None => Error::new(ErrorKind::Closed, "peer went away without a Close frame"),
-            };
-            self.fail(gone);
         }
     }
 
@@ -565,36 +401,6 @@ impl<S: Io> Link<S> {
     fn send_error(&self, error: sockeye_proto::Error) -> Error {
         Error::from(error).with_close(self.core.close_info())
     }
-
-    /// Takes the thread's write buffer while the link has none of its own.
-    fn lend_buffer(&mut self) {
-        if self.out.capacity() == 0 {
-            self.out = buffers::take_write_buffer();
-        }
-    }
-
-    /// Gives the write buffer back if nothing waits in it.
-    fn give_back_buffer(&mut self) {
-        if self.out.is_empty() && self.out.capacity() > 0 {
-            buffers::give_write_buffer(std::mem::take(&mut self.out));
-        }
-    }
-}
-
-impl Incoming {
-    /// Returns what keeping it costs in bytes; even an empty message takes its place in the queue.
-    fn cost(&self) -> usize {
-        size_of::<Self>() + self.len()
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Event(Event::Message(message)) => message.as_bytes().len(),
-            Self::Event(Event::Ping(bytes) | Event::Pong { payload: bytes, .. })
-            | Self::Piece { bytes, .. } => bytes.len(),
-            Self::Event(Event::Closing(_)) => 0,
-        }
-    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for Link<S> {
@@ -604,35 +410,6 @@ impl<S: fmt::Debug> fmt::Debug for Link<S> {
             .field("core", &self.core)
             .finish_non_exhaustive()
     }
-}
-
-/// Takes the first event out of `bytes`; returns it with how many of them were used.
-fn next_event(
-    core: &mut Connection<AnyRole>,
-    bytes: &mut [u8],
-    out: &mut Vec<u8>,
-) -> (Option<Result<Incoming, sockeye_proto::Error>>, usize) {
-    let now: Time = clock::now();
-    let mut events = core.receive(bytes, now, out);
-    let found = events.next().map(|event| event.map(own));
-    (found, events.consumed())
-}
-
-/// Makes an event the application's own.
-fn own(event: sockeye_proto::Event<'_>) -> Incoming {
-    use sockeye_proto::Event as Core;
-    Incoming::Event(match event {
-        Core::Message(message) => Event::Message(message.into()),
-        Core::Piece(piece) => {
-            let bytes = Bytes::copy_from_slice(piece.bytes);
-            return Incoming::Piece { kind: piece.kind, bytes, position: piece.position };
-        }
-        Core::Ping(payload) => Event::Ping(Bytes::copy_from_slice(payload)),
-        Core::Pong { payload, rtt } => {
-            Event::Pong { payload: Bytes::copy_from_slice(payload), rtt }
-        }
-        Core::Close(frame) => Event::Closing(frame),
-    })
 }
 
 /// Bytes of messages and their places that are kept for a caller that only sends. Then reading stops, and the
