@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
+use sockeye_proto::deflate::{Context, Deflater, Inflater, Pool};
 use sockeye_proto::{Validator, mask};
 
 const SIZES: [(&str, usize); 3] = [("16 B", 16), ("1 KiB", 1 << 10), ("1 MiB", 1 << 20)];
@@ -40,7 +41,44 @@ fn main() {
         }
         results.insert(name.to_owned(), Value::Object(size_results));
     }
+    results.insert("inflate, 1 KiB of JSON at level 1".to_owned(), inflate());
     println!("{:#}", Value::Object(results));
+}
+
+/// Inflates messages that keep no context, by our decoder and by zlib-rs.
+fn inflate() -> Value {
+    let pool = Pool::default();
+    let json: Vec<u8> = (0..)
+        .flat_map(|i: u64| {
+            let id = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!(
+                "{{\"id\":\"{id:016x}\",\"seq\":{i},\"name\":\"river {}\",\"ok\":true}},",
+                id % 97
+            )
+            .into_bytes()
+        })
+        .take(1 << 10)
+        .collect();
+    let mut payload = Vec::new();
+    Deflater::new(12, Context::Forget, 1, &pool).compress(&json, &mut payload);
+    let mut ours = Inflater::new(12, Context::Forget, &pool);
+    let mut out = Vec::with_capacity(2 << 10);
+    let our_speed = bytes_per_ns(json.len(), &mut || {
+        out.clear();
+        ours.inflate(black_box(&payload), &mut out, 1 << 20).expect("a good message");
+        ours.finish_message().expect("a whole message");
+        assert_eq!(out.len(), json.len());
+    });
+    payload.extend([0, 0, 0xff, 0xff]);
+    let mut zlib = zlib_rs::Inflate::new(false, 15);
+    let mut buffer = vec![0; 2 << 10];
+    let zlib_speed = bytes_per_ns(json.len(), &mut || {
+        zlib.reset(false);
+        zlib.decompress(black_box(&payload), &mut buffer, zlib_rs::InflateFlush::SyncFlush)
+            .expect("a good message");
+        assert_eq!(zlib.total_out() as usize, json.len());
+    });
+    json!({ "ours": our_speed, "zlib-rs": zlib_speed })
 }
 
 /// The loop of RFC 6455 section 5.3, kept from being vectorised as a reference.
