@@ -140,13 +140,7 @@ impl<S: Io> Receiver<S> {
     /// # Errors
     /// As [`WebSocket::recv`](crate::WebSocket::recv).
     pub async fn recv(&mut self) -> Result<Option<Message>> {
-        loop {
-            match self.event().await? {
-                Some(Event::Message(message)) => return Ok(Some(message)),
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
+        self.shared.drive(Link::poll_message).await
     }
 
     /// Receives the next event of any kind.
@@ -154,13 +148,7 @@ impl<S: Io> Receiver<S> {
     /// # Errors
     /// As [`WebSocket::recv`](crate::WebSocket::recv).
     pub async fn event(&mut self) -> Result<Option<Event>> {
-        loop {
-            match self.shared.drive(Link::poll_arrival).await? {
-                Some(Arrival::Event(event)) => return Ok(Some(event)),
-                Some(Arrival::Piece { .. }) => {}
-                None => return Ok(None),
-            }
-        }
+        self.shared.drive(Link::poll_event).await
     }
 
     /// Returns how the connection ended; `None` while it has not.

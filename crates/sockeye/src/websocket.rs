@@ -49,13 +49,7 @@ impl<S: Io> WebSocket<S> {
     /// The peer's faults and limits it hit, a peer that went away without a Close frame or answers
     /// no more. After an error comes `None`.
     pub async fn recv(&mut self) -> Result<Option<Message>> {
-        loop {
-            match self.event().await? {
-                Some(Event::Message(message)) => return Ok(Some(message)),
-                Some(_) => {}
-                None => return Ok(None),
-            }
-        }
+        poll_fn(|cx| self.held.poll_message(cx)).await
     }
 
     /// Receives the next event of any kind: messages, pings, pongs and the peer's Close frame.
@@ -63,14 +57,7 @@ impl<S: Io> WebSocket<S> {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub async fn event(&mut self) -> Result<Option<Event>> {
-        loop {
-            match poll_fn(|cx| self.held.poll_arrival(cx)).await? {
-                Some(Arrival::Event(event)) => return Ok(Some(event)),
-                // Of a message that a reader left unread.
-                Some(Arrival::Piece { .. }) => {}
-                None => return Ok(None),
-            }
-        }
+        poll_fn(|cx| self.held.poll_event(cx)).await
     }
 
     /// Sends a message and waits until the transport has taken it.

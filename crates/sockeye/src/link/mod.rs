@@ -140,6 +140,28 @@ impl<S: Io> Link<S> {
         }
     }
 
+    /// Receives the next event, passing over what a reader left of its message.
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+        loop {
+            match ready!(self.poll_arrival(cx))? {
+                Some(Arrival::Event(event)) => return Poll::Ready(Ok(Some(event))),
+                Some(Arrival::Piece { .. }) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    /// Receives the next message.
+    pub(crate) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>>> {
+        loop {
+            match ready!(self.poll_event(cx))? {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(_) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
     /// Queues a message once there is room, then waits until all that is queued has been written.
     ///
     /// The message is taken out of `message` when it is queued, whole; a caller that goes away
