@@ -15,7 +15,7 @@ use sockeye_proto::{CloseCode, CloseInfo, SendOptions};
 use crate::error::Result;
 use crate::held::Held;
 use crate::io::{AnyIo, Io};
-use crate::link::{Arrival, Link};
+use crate::link::Link;
 use crate::message::{Event, Message};
 use crate::websocket::give_back;
 

@@ -12,7 +12,7 @@ use sockeye_proto::{CloseCode, CloseInfo, Kind, SendOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
 use crate::io::{AnyIo, Io};
-use crate::link::{Arrival, Link};
+use crate::link::Link;
 use crate::message::{Event, Message};
 use crate::split::{self, Receiver, Sender};
 use crate::stream::{MessageReader, MessageWriter};
