@@ -67,8 +67,6 @@ pub enum AnswerError {
     NotOffered,
     /// A window larger than was offered.
     WindowTooLarge,
-    /// The server ignored a parameter that it accepts by repeating it.
-    NotGranted,
 }
 
 /// What a server agreed to, and how it says so.
@@ -127,6 +125,9 @@ impl Offer {
 
     /// Checks the server's answer to this offer, and returns what is agreed.
     ///
+    /// A server that ignores a limit asked of it, as some widely used ones do, is taken at its word:
+    /// it may keep its context and use its full window of 32 KiB, which this end can follow.
+    ///
     /// # Errors
     /// The peer's faults: [`AnswerError`].
     pub fn agree(&self, answer: &Extension<'_>) -> Result<Params, AnswerError> {
@@ -136,8 +137,7 @@ impl Offer {
             (Some(None), _) => return Err(AnswerError::InvalidValue),
             (Some(Some(bits)), Some(max)) if bits > max => return Err(AnswerError::WindowTooLarge),
             (Some(Some(bits)), _) => bits,
-            (None, Some(MAX_BITS) | None) => MAX_BITS,
-            (None, Some(_)) => return Err(AnswerError::NotGranted),
+            (None, _) => MAX_BITS,
         };
         let client_bits = match (raw.client_max_window_bits, self.client_max_window_bits) {
             (Some(_), ClientWindow::Fixed) => return Err(AnswerError::NotOffered),
@@ -149,9 +149,6 @@ impl Offer {
             (None, ClientWindow::AtMost(max)) => clamp(max),
             (None, _) => MAX_BITS,
         };
-        if self.server_no_context_takeover && !raw.server_no_context_takeover {
-            return Err(AnswerError::NotGranted);
-        }
         Ok(Params {
             server_no_context_takeover: raw.server_no_context_takeover,
             client_no_context_takeover: raw.client_no_context_takeover
@@ -321,7 +318,6 @@ impl fmt::Display for AnswerError {
             Self::InvalidValue => "invalid value of a parameter",
             Self::NotOffered => "client_max_window_bits was not offered",
             Self::WindowTooLarge => "window larger than was offered",
-            Self::NotGranted => "a parameter that was asked for is missing",
         })
     }
 }

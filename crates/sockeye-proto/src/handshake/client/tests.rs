@@ -293,17 +293,29 @@ fn parameters_not_offered_unknown_or_doubled_are_errors() {
 #[test]
 fn answers_beyond_the_offer_are_errors() {
     let offer = Offer::from(&DeflateConfig::default());
-    for (params, error) in [
-        ("server_no_context_takeover; server_max_window_bits=13", AnswerError::WindowTooLarge),
-        ("server_no_context_takeover", AnswerError::NotGranted),
-        ("server_max_window_bits=12", AnswerError::NotGranted),
-    ] {
-        assert_eq!(agreed(offer, params), Err(ClientError::Deflate(error)), "{params}");
-    }
+    let params = "server_no_context_takeover; server_max_window_bits=13";
+    let error = ClientError::Deflate(AnswerError::WindowTooLarge);
+    assert_eq!(agreed(offer, params), Err(error));
     let params = "server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10";
     let params = agreed(offer, params).unwrap().unwrap();
     assert_eq!((params.server_max_window_bits, params.client_max_window_bits), (9, 10));
     assert!(params.server_no_context_takeover && params.client_no_context_takeover);
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_server_that_ignores_the_limits_asked_of_it_is_followed_in_its_full_window() {
+    let offer = Offer::from(&DeflateConfig::default());
+    for (answer, forgets, bits) in [
+        ("server_no_context_takeover", true, 15),
+        ("server_max_window_bits=12", false, 12),
+        ("client_no_context_takeover", false, 15),
+    ] {
+        let params = agreed(offer, answer).unwrap().unwrap();
+        assert_eq!(params.server_no_context_takeover, forgets, "{answer}");
+        assert_eq!(params.server_max_window_bits, bits, "{answer}");
+        assert!(params.client_no_context_takeover, "our own limits hold whatever it says");
+    }
 }
 
 #[cfg(feature = "deflate")]
