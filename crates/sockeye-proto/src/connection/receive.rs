@@ -219,6 +219,9 @@ impl<R: Role> Events<'_, R> {
 
     /// Reads a header, from the input alone if it stands there whole.
     fn read_header(&mut self) -> Result<Step, Error> {
+        if self.rest().is_empty() {
+            return Ok(Step::NeedMore);
+        }
         let rules = self.connection.rules();
         let saved = usize::from(self.connection.inbound.header_len);
         if saved == 0
