@@ -19,6 +19,7 @@ mod echo;
 mod handshake;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod redirect;
 mod split;
 mod streams;
 mod support;
