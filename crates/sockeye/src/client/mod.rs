@@ -1,5 +1,6 @@
 //! The client: from a URL to an open connection.
 
+mod address;
 mod dial;
 mod redirect;
 
@@ -84,8 +85,7 @@ impl Client {
 
     /// Prepares a connection to `url`; awaiting it connects.
     pub fn request(&self, url: &str) -> Connect {
-        let request = Url::parse(url)
-            .map_err(Error::from)
+        let request = address::parse(url)
             .map(|url| Prepared { request: ClientRequest::new(&url, clock::handshake_key()), url });
         let connect = Connect { settings: self.settings.clone(), prepared: request };
         #[cfg(feature = "deflate")]

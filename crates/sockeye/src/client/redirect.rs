@@ -5,6 +5,7 @@
 use http::{HeaderName, StatusCode, header};
 use sockeye_proto::handshake::Url;
 
+use super::address;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most hops that are ever followed, as much as any honest server needs.
@@ -69,9 +70,9 @@ fn locate(error: &Error, from: &Url) -> Result<Url, String> {
     let is_path = text.starts_with('/') && !text.starts_with("//");
     let to = if is_path {
         let scheme = if from.is_secure() { "wss" } else { "ws" };
-        Url::parse(&format!("{scheme}://{}{text}", from.authority()))
+        address::parse(&format!("{scheme}://{}{text}", from.authority()))
     } else {
-        Url::parse(text)
+        address::parse(text)
     };
     to.map_err(|error| format!("to {text:?}, neither a full URL nor an absolute path: {error}"))
 }

@@ -17,6 +17,7 @@ mod deflate;
 mod drain;
 mod echo;
 mod handshake;
+mod hosts;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod redirect;
@@ -25,3 +26,5 @@ mod streams;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "deflate")]
+mod window;
