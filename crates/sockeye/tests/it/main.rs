@@ -20,8 +20,11 @@ mod handshake;
 mod hosts;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod order;
+
 mod redirect;
 mod split;
+mod strangers;
 mod streams;
 mod support;
 #[cfg(feature = "rustls")]
