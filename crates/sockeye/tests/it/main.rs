@@ -22,6 +22,7 @@ mod hosts;
 mod hyper;
 mod order;
 
+mod others;
 mod redirect;
 mod split;
 mod strangers;
