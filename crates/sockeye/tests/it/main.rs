@@ -22,6 +22,8 @@ mod hosts;
 mod hyper;
 mod order;
 
+#[cfg(feature = "hyper")]
+mod other_heads;
 mod others;
 mod redirect;
 mod split;

@@ -12,9 +12,7 @@ use crate::support::{
 };
 
 fn fragments(len: usize) -> SendOptions {
-    let mut options = SendOptions::default();
-    options.fragment = NonZeroUsize::new(len);
-    options
+    SendOptions { fragment: NonZeroUsize::new(len), ..SendOptions::default() }
 }
 
 /// Sends frames of every kind and returns the bytes of them.
