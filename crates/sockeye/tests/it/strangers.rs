@@ -6,7 +6,7 @@ use sockeye::{Config, ErrorKind, Server};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::{From, REQUEST, Raw, echo, raw_client, start};
+use crate::support::{From, REQUEST, Raw, TEXT, echo, raw_client, start};
 
 // HSS-045
 #[tokio::test]
@@ -66,12 +66,14 @@ async fn an_upgrade_to_h2c_is_refused_and_a_reset_right_after_it_harms_nobody() 
     assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close"), "{answer}");
 
     // More of them than may be open at a time: each gives its place back.
-    let _other = raw_client(address).await;
+    let mut other = raw_client(address).await;
     for _ in 0..50 {
         let mut tcp = TcpStream::connect(address).await.unwrap();
         tcp.write_all(H2C.as_bytes()).await.unwrap();
         tcp.set_zero_linger().unwrap();
     }
+    other.send(TEXT, b"still there").await;
+    assert_eq!(other.frame().await.unwrap().payload, b"still there");
     loop {
         let mut raw = Raw::new(TcpStream::connect(address).await.unwrap(), From::Client);
         raw.write(REQUEST.as_bytes()).await;
