@@ -451,6 +451,8 @@ async fn the_request_says_what_the_flags_say() {
     let ended = run(&[&args[..], &["--deflate", "-v", "-1", "-m", "hi", &url]].concat(), b"").await;
     assert_eq!((ended.code, ended.text()), (Some(0), "hi\n"));
     assert!(ended.stderr.contains("subprotocol chat.v1"), "{ended:?}");
+    assert!(ended.stderr.contains("< HTTP/1.1 101 Switching Protocols\n"), "{ended:?}");
+    assert!(ended.stderr.contains("< sec-websocket-protocol: chat.v1\n"), "{ended:?}");
     let request = server.request().await;
     assert_eq!(request.header("origin"), Some("https://example.com"));
     assert_eq!(request.header("x-a"), Some("1"));

@@ -91,6 +91,11 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn take_response(&mut self) -> Option<Response<Bytes>> {
+        self.0.response.take()
+    }
+
     pub(crate) fn with_message(mut self, message: Message) -> Self {
         self.0.message = Some(message);
         self

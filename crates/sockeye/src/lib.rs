@@ -31,6 +31,7 @@
 //! | `server` | yes | [`Server`] |
 //! | `deflate` | yes | permessage-deflate, off until [`Config::deflate`] asks for it |
 //! | `rustls` | yes | `wss://` for both roles |
+//! | `idn` | no | host names beyond ASCII; without it they must be in punycode |
 //! | `hyper` | no | `upgrade`, for requests that a hyper server has read |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -29,8 +29,16 @@ pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
     if !args.subprotocols.is_empty() {
         request = request.subprotocols(&args.subprotocols);
     }
-    match timeout(args.connect_timeout, request).await {
-        Ok(Ok(ws)) => Ok(ws),
+    match timeout(args.connect_timeout, request.with_response()).await {
+        Ok(Ok((ws, response))) => {
+            if args.verbose {
+                show_head(
+                    &format!("{:?} {}", response.version(), response.status()),
+                    response.headers(),
+                );
+            }
+            Ok(ws)
+        }
         Ok(Err(error)) => {
             if args.verbose {
                 show_answer(&error);
@@ -48,14 +56,19 @@ pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
 /// Shows what a server answered instead of opening a WebSocket.
 fn show_answer(error: &Error) {
     let Some(response) = error.response() else { return };
-    complain(&format!("< {:?} {}", response.version(), response.status()));
-    for (name, value) in response.headers() {
-        let secret = name.as_str().eq_ignore_ascii_case("set-cookie");
-        let value = if secret { "…".into() } else { String::from_utf8_lossy(value.as_bytes()) };
-        complain(&format!("< {name}: {value}"));
-    }
+    show_head(&format!("{:?} {}", response.version(), response.status()), response.headers());
     for line in String::from_utf8_lossy(response.body()).lines() {
         complain(&format!("< {line}"));
+    }
+}
+
+fn show_head(status: &str, headers: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<[u8]>)>) {
+    complain(&format!("< {status}"));
+    for (name, value) in headers {
+        let name = name.as_ref();
+        let secret = name.eq_ignore_ascii_case("set-cookie");
+        let value = if secret { "…".into() } else { String::from_utf8_lossy(value.as_ref()) };
+        complain(&format!("< {name}: {value}"));
     }
 }
 

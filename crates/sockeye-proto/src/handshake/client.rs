@@ -134,6 +134,23 @@ impl ClientRequest {
         self
     }
 
+    /// Makes the same request for another URL, to follow a redirect, with a key of its own as in
+    /// [`new`](Self::new). All headers are kept: whether they may go there is the caller's to judge.
+    #[must_use]
+    pub fn redirected(&self, url: &Url, key: [u8; 16]) -> Self {
+        Self {
+            target: url.target().into(),
+            authority: url.authority().into(),
+            key: encode_key(key),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the headers that were added with [`header`](Self::header).
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
     /// Appends the request.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"GET ");

@@ -35,7 +35,9 @@ pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
 
 #[cfg(feature = "rustls")]
 async fn encrypt(tcp: TcpStream, url: &Url, settings: &Settings) -> Result<AnyIo> {
-    let name = rustls::pki_types::ServerName::try_from(url.host().to_owned())
+    // SNI and certificates have names without the dot that a URL may end its host with.
+    let name = url.server_name().unwrap_or(url.host()).to_owned();
+    let name = rustls::pki_types::ServerName::try_from(name)
         .map_err(|error| Error::new(ErrorKind::InvalidUrl, "host name").with_source(error))?;
     let connector = tokio_rustls::TlsConnector::from(settings.tls.config()?);
     let stream = connector.connect(name, tcp).await.map_err(|error| {
@@ -116,5 +118,53 @@ mod tests {
         drop(closed);
         let tcp = race(vec![bad, good]).await.unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), good);
+    }
+    /// Dials TLS for `url` over a connection to a server that only looks at the ClientHello, and
+    /// returns the SNI in it.
+    #[cfg(all(feature = "rustls", feature = "idn"))]
+    async fn sni(url: &str) -> Option<String> {
+        use rustls::server::Acceptor;
+        use tokio::io::AsyncReadExt;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let url = crate::client::address::parse(url).unwrap();
+        let settings = Settings {
+            tls: crate::tls::Tls::dangerous_no_verification().unwrap(),
+            ..Settings::default()
+        };
+        let look = async {
+            let mut tcp = listener.accept().await.unwrap().0;
+            let mut acceptor = Acceptor::default();
+            loop {
+                let mut bytes = Vec::new();
+                assert!(tcp.read_buf(&mut bytes).await.unwrap() > 0);
+                acceptor.read_tls(&mut &bytes[..]).unwrap();
+                if let Some(accepted) = acceptor.accept().map_err(|(error, _)| error).unwrap() {
+                    return accepted.client_hello().server_name().map(str::to_owned);
+                }
+            }
+        };
+        tokio::select! {
+            name = look => name,
+            _ = encrypt(tcp, &url, &settings) => unreachable!("nobody answers"),
+        }
+    }
+
+    // HSC-024
+    #[cfg(all(feature = "rustls", feature = "idn"))]
+    #[tokio::test]
+    async fn tls_asks_for_names_and_never_for_addresses() {
+        for (url, asked) in [
+            ("wss://Example.org:8443/", Some("example.org")),
+            ("wss://example.org./", Some("example.org")),
+            ("wss://b\u{fc}cher.example/", Some("xn--bcher-kva.example")),
+            ("wss://xn--bcher-kva.example./", Some("xn--bcher-kva.example")),
+            ("wss://127.0.0.1/", None),
+            ("wss://[::1]/", None),
+            ("wss://[::ffff:127.0.0.1]/", None),
+        ] {
+            assert_eq!(sni(url).await.as_deref(), asked, "{url}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The client: from a URL to an open connection.
 
+mod address;
 mod dial;
+mod redirect;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use sockeye_proto::handshake::{
     ClientError, ClientHandshake, ClientRequest, Established, Refusal, Url,
 };
@@ -16,6 +18,7 @@ use sockeye_proto::{AnyRole, Client as ClientRole, Config, Connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use self::redirect::Credentials;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Io;
@@ -50,6 +53,7 @@ pub struct Client {
 struct Settings {
     config: Arc<Config>,
     connect_timeout: Duration,
+    redirects: u8,
     #[cfg(feature = "rustls")]
     tls: Tls,
 }
@@ -59,6 +63,7 @@ impl Default for Settings {
         Self {
             config: Arc::new(Config::client()),
             connect_timeout: Duration::from_secs(10),
+            redirects: 0,
             #[cfg(feature = "rustls")]
             tls: Tls::default(),
         }
@@ -80,8 +85,7 @@ impl Client {
 
     /// Prepares a connection to `url`; awaiting it connects.
     pub fn request(&self, url: &str) -> Connect {
-        let request = Url::parse(url)
-            .map_err(Error::from)
+        let request = address::parse(url)
             .map(|url| Prepared { request: ClientRequest::new(&url, clock::handshake_key()), url });
         let connect = Connect { settings: self.settings.clone(), prepared: request };
         #[cfg(feature = "deflate")]
@@ -102,6 +106,17 @@ impl ClientBuilder {
     /// Bounds the time to reach the server, DNS and TLS included; default 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Follows up to `most` redirects (301, 302, 307, 308) in a row, never more than five; default
+    /// none. Each hop has its own [`connect_timeout`](Self::connect_timeout).
+    ///
+    /// What was `wss://` stays so, and a request with `Authorization`, `Cookie` or
+    /// `Proxy-Authorization` stays with its origin: a redirect that would break this is an error.
+    /// All other headers go along.
+    pub fn redirects(mut self, most: u8) -> Self {
+        self.settings.redirects = most.min(redirect::MOST);
         self
     }
 
@@ -164,23 +179,47 @@ impl Connect {
         self.change(|request| Ok(request.optional_subprotocol()))
     }
 
+    /// Connects, and returns the server's answer too: its status and headers.
+    ///
+    /// # Errors
+    /// As awaiting [`Connect`].
+    pub async fn with_response(self) -> Result<(WebSocket, Response<()>)> {
+        let (ws, headers) = self.dial().await?;
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = header_map(&headers);
+        Ok((ws, response))
+    }
+
     /// Performs the opening handshake over a transport of the caller's, which for a `wss://` URL is
-    /// already encrypted.
+    /// already encrypted. Redirects are not followed.
     ///
     /// # Errors
     /// As awaiting [`Connect`], but for reaching the server.
     pub async fn over<S: Io>(self, io: S) -> Result<WebSocket<S>> {
         let Prepared { request, .. } = self.prepared?;
-        open(io, &request, &self.settings.config, None).await
+        let (ws, _) = open(io, &request, &self.settings.config, None).await?;
+        Ok(ws)
     }
 
-    async fn dial(self) -> Result<WebSocket> {
-        let Prepared { url, request } = self.prepared?;
+    async fn dial(self) -> Result<(WebSocket, Headers)> {
+        let Prepared { mut url, mut request } = self.prepared?;
         let settings = &self.settings;
-        let dialled = timeout(settings.connect_timeout, dial::dial(&url, settings)).await;
-        let io = dialled.map_err(|_| timed_out("connecting", settings.connect_timeout))??;
-        let peer = io.peer_addr();
-        open(io, &request, &settings.config, peer).await
+        let mut hops = 0;
+        loop {
+            let error = match attempt(&url, &request, settings).await {
+                Err(error) if settings.redirects > 0 && redirect::is_redirect(&error) => error,
+                done => return done,
+            };
+            if hops == settings.redirects {
+                return Err(redirect::refused(error, &format!("beyond the {hops} allowed")));
+            }
+            hops += 1;
+            let holds = request.headers().any(|(name, _)| redirect::is_credential(name));
+            let credentials = if holds { Credentials::Held } else { Credentials::None };
+            url = redirect::next(error, &url, credentials)?;
+            request = request.redirected(&url, clock::handshake_key());
+        }
     }
 
     fn change(mut self, change: impl FnOnce(ClientRequest) -> Result<ClientRequest>) -> Self {
@@ -197,8 +236,23 @@ impl IntoFuture for Connect {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.dial())
+        Box::pin(async { Ok(self.dial().await?.0) })
     }
+}
+
+/// Headers as the core gives them.
+type Headers = Vec<(String, Vec<u8>)>;
+
+/// Connects to `url` without following redirects.
+async fn attempt(
+    url: &Url,
+    request: &ClientRequest,
+    settings: &Settings,
+) -> Result<(WebSocket, Headers)> {
+    let dialled = timeout(settings.connect_timeout, dial::dial(url, settings)).await;
+    let io = dialled.map_err(|_| timed_out("connecting", settings.connect_timeout))??;
+    let peer = io.peer_addr();
+    open(io, request, &settings.config, peer).await
 }
 
 /// Performs the opening handshake, within its deadline.
@@ -207,7 +261,7 @@ async fn open<S: Io>(
     request: &ClientRequest,
     config: &Arc<Config>,
     peer: Option<std::net::SocketAddr>,
-) -> Result<WebSocket<S>> {
+) -> Result<(WebSocket<S>, Headers)> {
     let limit = config.timeouts.handshake;
     let shaken = timeout(limit, shake_hands(&mut io, request, config)).await;
     let (established, received) =
@@ -221,7 +275,8 @@ async fn open<S: Io>(
     };
     let frames = received.get(established.head_len..).unwrap_or_default();
     let link = Link::new(io, core, frames, config.timeouts.lifetime);
-    Ok(WebSocket::new(link, established.subprotocol.as_deref(), peer))
+    let ws = WebSocket::new(link, established.subprotocol.as_deref(), peer);
+    Ok((ws, established.headers))
 }
 
 async fn shake_hands<S: Io>(
@@ -255,6 +310,16 @@ async fn shake_hands<S: Io>(
 
 /// Reads the rest of a refusal's body and makes an error of it.
 async fn refused<S: Io>(io: &mut S, mut refusal: Refusal) -> Error {
+    // A server may keep the connection, so that a body without a length never seems to end.
+    let _ = timeout(BODY_TIMEOUT, read_body(io, &mut refusal)).await;
+    let text = format!("the server answered {} instead of opening a WebSocket", refusal.status);
+    let mut response = Response::new(Bytes::from(std::mem::take(&mut refusal.body)));
+    *response.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or_default();
+    *response.headers_mut() = header_map(&refusal.headers);
+    Error::new(ErrorKind::Handshake, text).with_response(response)
+}
+
+async fn read_body<S: Io>(io: &mut S, refusal: &mut Refusal) {
     let mut more = Vec::new();
     while !refusal.is_complete() {
         more.clear();
@@ -263,18 +328,22 @@ async fn refused<S: Io>(io: &mut S, mut refusal: Refusal) -> Error {
             _ => break,
         }
     }
-    let text = format!("the server answered {} instead of opening a WebSocket", refusal.status);
-    let mut response = Response::new(Bytes::from(std::mem::take(&mut refusal.body)));
-    *response.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or_default();
-    for (name, value) in &refusal.headers {
+}
+
+fn header_map(headers: &[(String, Vec<u8>)]) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value))
         {
-            response.headers_mut().append(name, value);
+            map.append(name, value);
         }
     }
-    Error::new(ErrorKind::Handshake, text).with_response(response)
+    map
 }
 
 fn timed_out(what: &str, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, format!("{what} took longer than {limit:?}"))
 }
+
+/// How long the body of a refusal is waited for: its head already says what matters.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);

@@ -17,10 +17,20 @@ mod deflate;
 mod drain;
 mod echo;
 mod handshake;
+mod hosts;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod order;
+
+#[cfg(feature = "hyper")]
+mod other_heads;
+mod others;
+mod redirect;
 mod split;
+mod strangers;
 mod streams;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "deflate")]
+mod window;
