@@ -105,6 +105,20 @@ impl AsyncWrite for AnyIo {
     }
 }
 
+/// Sets a TCP connection up: small messages leave at once, and a peer that acknowledges nothing is
+/// given up by the operating system, where it can, long before its own patience ends.
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
+}
+
+/// How long sent bytes may stay unacknowledged.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNACKNOWLEDGED: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// A transport whose first bytes have been read and are read again.
 #[derive(Debug)]
 pub struct Rewound<S> {

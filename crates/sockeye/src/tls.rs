@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "client")]
+use std::sync::OnceLock;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -46,15 +48,9 @@ impl Tls {
 
     #[cfg(feature = "client")]
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>> {
-        use rustls_platform_verifier::BuilderVerifierExt;
         match self {
             Self::Custom(config) => Ok(config.clone()),
-            Self::System => {
-                let config = client_config()?;
-                let config = config.with_platform_verifier();
-                let config = config.map_err(|error| tls_error("system certificates", error))?;
-                Ok(Arc::new(config.with_no_client_auth()))
-            }
+            Self::System => system_config(),
         }
     }
 }
@@ -120,6 +116,20 @@ impl fmt::Debug for ServerTls {
 fn provider() -> Arc<CryptoProvider> {
     let installed = CryptoProvider::get_default().cloned();
     installed.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+/// Returns the configuration that trusts what the operating system does. It is made once: reading the
+/// system's certificates takes milliseconds, and sessions can be resumed across connections.
+#[cfg(feature = "client")]
+fn system_config() -> Result<Arc<ClientConfig>> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone());
+    }
+    let verified = client_config()?.with_platform_verifier();
+    let verified = verified.map_err(|error| tls_error("system certificates", error))?;
+    Ok(CONFIG.get_or_init(|| Arc::new(verified.with_no_client_auth())).clone())
 }
 
 fn client_config() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {

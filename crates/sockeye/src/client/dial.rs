@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::Settings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::AnyIo;
+use crate::io::{AnyIo, tune};
 
 /// The head start of each address before the next is tried too (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -29,7 +29,7 @@ pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
     let tcp = tcp.map_err(|error| {
         Error::new(ErrorKind::Connect, format!("cannot connect to {name}")).with_source(error)
     })?;
-    tcp.set_nodelay(true)?;
+    tune(&tcp)?;
     if url.is_secure() { encrypt(tcp, url, settings).await } else { Ok(tcp.into()) }
 }
 
