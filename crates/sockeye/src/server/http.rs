@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "hyper")]
+use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::io::{AnyIo, Rewound};
+use crate::io::{AnyIo, Record, Rewound};
 
 pub(super) type Handler =
     Arc<dyn Fn(HttpConnection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -32,8 +34,10 @@ impl HttpConnection {
         shared: &Arc<Shared>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let upgrades = Upgrades { shared: shared.clone(), peer, place: Arc::new(place) };
-        Self { io: Rewound::new(read, io), peer, upgrades }
+        let record = Record::new(shared.routes.acceptor.config.limits.head);
+        let io = Rewound::new(read, io).recorded(record.clone());
+        let upgrades = Upgrades { shared: shared.clone(), peer, place: Arc::new(place), record };
+        Self { io, peer, upgrades }
     }
 }
 
@@ -46,6 +50,9 @@ pub struct Upgrades {
     /// Held until the last WebSocket that came of the connection has ended.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     place: Arc<OwnedSemaphorePermit>,
+    /// The requests as they came.
+    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
+    record: Record,
 }
 
 impl Upgrades {
@@ -67,12 +74,11 @@ impl Upgrades {
         request: &mut ::http::Request<B>,
     ) -> ::http::Response<bytes::Bytes> {
         use crate::upgrade::{accepted_response, head_of, rejected_response, transport};
-        use sockeye_proto::handshake::Rejection;
 
         if self.is_stopping() {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
-        let judged = match head_of(request) {
+        let judged = match self.check_record().and_then(|()| head_of(request)) {
             Ok(head) => self.shared.judge(&head, self.peer).await,
             Err(rejection) => Err(rejection),
         };
@@ -87,7 +93,7 @@ impl Upgrades {
         tokio::spawn(async move {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
-            let Self { shared, peer, place } = this;
+            let Self { shared, peer, place, .. } = this;
             let acceptor = &shared.routes.acceptor;
             let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
             let (running, life) = (admitted.start(ws), shared.life.clone());
@@ -97,6 +103,33 @@ impl Upgrades {
             });
         });
         response
+    }
+
+    /// Holds an upgrade that an HTTP server has parsed to the door's own rules: that parser may take
+    /// line ends and names which others read differently.
+    ///
+    /// # Errors
+    /// The refusal of a head that the door would have refused, or that is not in the record because
+    /// the client sent it before the answer to the request in front of it.
+    #[cfg(feature = "hyper")]
+    fn check_record(&self) -> Result<(), Rejection> {
+        let limits = &self.shared.routes.acceptor.config.limits;
+        let unknown = || Rejection::new(400, "The request must wait for the answer before it.\n");
+        let bytes = self.record.take();
+        let mut rest = bytes.as_slice();
+        loop {
+            let length = HeadReader::request().read(rest, limits)?.ok_or_else(unknown)?;
+            let (head, behind) = rest.split_at_checked(length).ok_or_else(unknown)?;
+            let head = RequestHead::parse(head)?;
+            if head.header("upgrade").is_some() {
+                return Ok(());
+            }
+            // A request without a body is followed by the next.
+            if head.header("content-length").or(head.header("transfer-encoding")).is_some() {
+                return Err(unknown());
+            }
+            rest = behind;
+        }
     }
 }
 
