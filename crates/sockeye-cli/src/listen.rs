@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{future, io};
 
 use axum::Router;
@@ -14,6 +15,7 @@ use clap::builder::NonEmptyStringValueParser;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::tls::ServerTls;
 use sockeye::{Config, DeflateConfig, Drain, HttpConnection, Result, Server, Upgrades};
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +43,11 @@ pub(crate) struct ListenArgs {
     /// Compress with permessage-deflate where the client offers it.
     #[arg(long, env = "SOCKEYE_DEFLATE")]
     deflate: bool,
+
+    /// How long connections get to close when the server is told to stop, in seconds; what is open
+    /// then is dropped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "SOCKEYE_DRAIN")]
+    drain: u32,
 }
 
 impl ListenArgs {
@@ -62,6 +69,12 @@ impl ListenArgs {
         })
     }
 
+    fn drain(&self) -> Drain {
+        let mut drain = Drain::default();
+        drain.deadline = Duration::from_secs(self.drain.into());
+        drain
+    }
+
     fn scheme(&self) -> &'static str {
         if self.tls_cert.is_some() { "https" } else { "http" }
     }
@@ -75,6 +88,7 @@ pub(crate) async fn run(
     routes: impl FnOnce(Server) -> Server,
     router: Router,
 ) -> ExitCode {
+    raise_descriptors();
     let server = match args.server(config) {
         Ok(server) => routes(server),
         Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
@@ -92,6 +106,15 @@ pub(crate) fn report(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
+/// of 1,024 is there for programs that use `select`.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is refused the server takes fewer connections, and is none the worse otherwise.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 /// Serves; says where once it accepts.
 async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
     let http = move |connection| serve_http(connection, router.clone());
@@ -102,7 +125,7 @@ async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> 
     let _ = writeln!(out, "listening on {}://{}", args.scheme(), listening.local_addr()?);
     let _ = out.flush();
     drop(out);
-    listening.serve_until(stop, Drain::default()).await
+    listening.serve_until(stop, args.drain()).await
 }
 
 /// Serves HTTP/1.1 on a connection, upgrades included, until it ends or the server stops.
