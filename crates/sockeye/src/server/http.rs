@@ -20,7 +20,7 @@ pub(super) type Handler =
 pub struct HttpConnection {
     /// The transport; the first request is read from it as if nobody had.
     pub io: Rewound<AnyIo>,
-    /// The client's address.
+    /// Whom the connection comes from: the client, or a proxy that may serve many.
     pub peer: SocketAddr,
     /// Where a later request on this connection that asks for a WebSocket goes.
     pub upgrades: Upgrades,
@@ -79,11 +79,14 @@ impl Upgrades {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
         let judged = match self.check_record().and_then(|()| head_of(request)) {
-            Ok(head) => self.shared.judge(&head, self.peer).await,
+            Ok(head) => {
+                let client = self.shared.proxies.client(&head, self.peer);
+                self.shared.judge(&head, client).await.map(|admitted| (admitted, client))
+            }
             Err(rejection) => Err(rejection),
         };
-        let admitted = match judged {
-            Ok(admitted) => admitted,
+        let (admitted, client) = match judged {
+            Ok(judged) => judged,
             Err(rejection) => return rejected_response(&rejection),
         };
         let Ok(response) = accepted_response(&admitted.accepted) else {
@@ -93,9 +96,9 @@ impl Upgrades {
         tokio::spawn(async move {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
-            let Self { shared, peer, place, .. } = this;
+            let Self { shared, place, .. } = this;
             let acceptor = &shared.routes.acceptor;
-            let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
+            let ws = acceptor.start(io, &admitted.accepted, &received, Some(client));
             let (running, life) = (admitted.start(ws), shared.life.clone());
             tokio::spawn(async move {
                 running.run(life).await;

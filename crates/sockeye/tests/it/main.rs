@@ -14,11 +14,13 @@ mod control;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod doors;
 mod drain;
 mod echo;
 mod handshake;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod proxies;
 mod split;
 mod streams;
 mod support;

@@ -54,6 +54,25 @@ fn configured(certificate: &Certificate, key: &KeyPair) -> ServerTls {
     ServerTls::from_config(config)
 }
 
+/// A server's configuration whose certificate does not matter.
+pub(crate) fn any_certificate() -> ServerTls {
+    self_signed(&["localhost"])
+}
+
+/// A server's configuration for `localhost`, and the roots that trust it.
+pub(crate) fn pair() -> (ServerTls, Arc<rustls::ClientConfig>) {
+    let issuer = authority();
+    let mut roots = RootCertStore::empty();
+    roots.add(issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (server_tls(&issuer, &["localhost"], |_| {}), Arc::new(config))
+}
+
 /// A file that goes away with the test.
 struct File(PathBuf);
 
