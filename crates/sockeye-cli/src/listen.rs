@@ -17,7 +17,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::tls::ServerTls;
-use sockeye::{Config, DeflateConfig, Drain, HttpConnection, Result, Server, Upgrades};
+use sockeye::{
+    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Network, Result, Server,
+    Upgrades,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Flags of every serving command.
@@ -48,6 +51,18 @@ pub(crate) struct ListenArgs {
     /// then is dropped.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "SOCKEYE_DRAIN")]
     drain: u32,
+
+    /// Handshakes that may be pending at a time from one address; further ones get 429.
+    #[arg(long, value_name = "COUNT", default_value_t = 64, env = "SOCKEYE_MAX_PENDING_PER_IP")]
+    max_pending_per_ip: usize,
+
+    /// Reverse proxies whose X-Forwarded-For is believed: an address or a range such as 10.0.0.0/8.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', env = "SOCKEYE_TRUSTED_PROXY")]
+    trusted_proxy: Vec<Network>,
+
+    /// Expect a PROXY header, version 1 or 2, in front of every connection.
+    #[arg(long, env = "SOCKEYE_PROXY_PROTOCOL")]
+    proxy_protocol: bool,
 }
 
 impl ListenArgs {
@@ -60,7 +75,16 @@ impl ListenArgs {
         if self.deflate {
             config.deflate = Some(DeflateConfig::default());
         }
-        let server = Server::bind(self.listen.as_str()).config(config);
+        let mut server = Server::bind(self.listen.as_str())
+            .config(config)
+            .max_pending_handshakes_per_ip(self.max_pending_per_ip);
+        if !self.trusted_proxy.is_empty() {
+            let networks = self.trusted_proxy.iter().copied();
+            server = server.trusted_proxies(ForwardedHeader::XForwardedFor, networks);
+        }
+        if self.proxy_protocol {
+            server = server.proxy_protocol();
+        }
         Ok(match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
                 server.tls(ServerTls::from_pem_files(certificate, key)?)

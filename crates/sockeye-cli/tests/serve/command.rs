@@ -15,7 +15,7 @@ async fn help_and_version_succeed_and_wrong_usage_exits_with_2() {
         assert_eq!(ended.code, Some(0), "{args:?} {ended:?}");
         assert!(!ended.stdout.is_empty() && ended.stderr.is_empty(), "{args:?} {ended:?}");
     }
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 10] = [
         &[],
         &["nonsense"],
         &["serve", "--nonsense"],
@@ -25,6 +25,7 @@ async fn help_and_version_succeed_and_wrong_usage_exits_with_2() {
         &["echo", "--max-message", "many"],
         &["serve", "--tls-cert", "alone.pem"],
         &["serve", "--drain", "-1"],
+        &["serve", "--trusted-proxy", "10.0.0.0/33"],
     ];
     for args in wrong {
         let ended = run(args).await;
@@ -178,6 +179,24 @@ async fn a_raised_limit_makes_room_for_its_messages() {
     let long = "a".repeat(3_000_000);
     ws.send(long.as_str()).await.unwrap();
     assert_eq!(receive(&mut ws).await, Message::from(long));
+}
+
+#[tokio::test]
+async fn pending_handshakes_are_bounded_by_the_address_that_a_trusted_proxy_tells() {
+    let flags = ["serve", "--max-pending-per-ip", "1"];
+    let served = Served::start(&flags).await;
+    let _waiting = served.raw().await;
+    assert!(served.raw().await.head().await.starts_with("HTTP/1.1 429 "));
+    let trusting = ["--trusted-proxy", "192.0.2.1,127.0.0.0/8"];
+    let served = Served::start(&[&flags[..], &trusting].concat()).await;
+    let _waiting = served.raw().await;
+    served.open("/echo").await;
+    let served = Served::start(&[&flags[..], &["--proxy-protocol"]].concat()).await;
+    assert_eq!(served.ask(&handshake("/echo")).await, "");
+    let mut raw = served.raw().await;
+    let line = "PROXY TCP4 198.51.100.7 10.0.0.1 4660 80\r\n";
+    raw.write((line.to_owned() + &handshake("/echo")).as_bytes()).await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
 }
 
 #[cfg(target_os = "linux")]

@@ -40,9 +40,10 @@ pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
     command.args(args).kill_on_drop(true).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let settings = ["LISTEN", "TLS_CERT", "TLS_KEY", "MAX_MESSAGE", "DEFLATE", "DRAIN"];
-    for setting in settings {
-        command.env_remove(format!("SOCKEYE_{setting}"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SOCKEYE_") {
+            command.env_remove(name);
+        }
     }
     command
 }

@@ -219,3 +219,20 @@ async fn a_proxy_header_stands_in_front_of_tls() {
     assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
     assert_eq!(raw.frame().await.unwrap().payload, b"198.51.100.7:4660");
 }
+
+#[cfg(feature = "hyper")]
+#[tokio::test]
+async fn each_request_on_a_proxys_connection_has_its_own_client() {
+    use crate::hyper::{PAGE, serve_http};
+
+    let trusted = networks(&["127.0.0.1"]);
+    let server = mirror().trusted_proxies(ForwardedHeader::XForwardedFor, trusted);
+    let address = start(server.http(serve_http)).await;
+    let mut raw = dial(address).await;
+    raw.write(PAGE).await;
+    raw.head().await;
+    raw.take(4).await;
+    raw.write(with("X-Forwarded-For: 1.1.1.1, 198.51.100.7\r\n").as_bytes()).await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(raw.frame().await.unwrap().payload, b"198.51.100.7:0");
+}
