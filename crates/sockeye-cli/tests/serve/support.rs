@@ -93,6 +93,14 @@ impl Served {
         raw
     }
 
+    /// Joins a topic for certain: what a member sends comes back to it.
+    pub(crate) async fn join(&self, topic: &str) -> WebSocket {
+        let mut ws = self.connect(&format!("/t/{topic}")).await;
+        ws.send("joined").await.unwrap();
+        assert_eq!(receive(&mut ws).await, Message::from("joined"));
+        ws
+    }
+
     pub(crate) async fn connect(&self, path: &str) -> WebSocket {
         sockeye::connect(&format!("ws://{}{path}", self.address)).await.unwrap()
     }
@@ -210,6 +218,14 @@ impl Raw {
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.received)
+    }
+
+    /// Reads what comes until the end or until nothing comes for a while: not every refusal ends its
+    /// connection.
+    pub(crate) async fn so_far(&mut self) -> String {
+        let quiet = Duration::from_millis(200);
+        while timeout(quiet, self.more()).await.unwrap_or(false) {}
+        String::from_utf8_lossy(&self.received).into_owned()
     }
 
     async fn more(&mut self) -> bool {

@@ -13,7 +13,11 @@ async fn what_one_sends_all_on_its_topic_get_as_it_was_and_nobody_else() {
     let served = Served::start(&["serve"]).await;
     let mut members = Vec::new();
     for _ in 0..3 {
-        members.push(served.connect("/t/river").await);
+        let joined = served.join("river").await;
+        for member in &mut members {
+            assert_eq!(receive(member).await, Message::from("joined"));
+        }
+        members.push(joined);
     }
     let mut stranger = served.connect("/t/sea").await;
     let messages = [
@@ -24,7 +28,6 @@ async fn what_one_sends_all_on_its_topic_get_as_it_was_and_nobody_else() {
     ];
     for (at, message) in messages.iter().enumerate() {
         let sender = at % members.len();
-        // Joined for certain: a member has got its own message before anybody else sends.
         members[sender].send(message.clone()).await.unwrap();
         for member in &mut members {
             assert_eq!(receive(member).await, *message);
@@ -40,12 +43,10 @@ async fn what_one_sends_all_on_its_topic_get_as_it_was_and_nobody_else() {
 #[tokio::test]
 async fn who_left_is_no_member_any_more_and_the_others_go_on() {
     let served = Served::start(&["serve"]).await;
-    let mut stays = served.connect("/t/x").await;
+    let mut stays = served.join("x").await;
     for _ in 0..20 {
-        let mut leaves = served.connect("/t/x").await;
-        leaves.send("here").await.unwrap();
-        assert_eq!(receive(&mut leaves).await, Message::from("here"));
-        assert_eq!(receive(&mut stays).await, Message::from("here"));
+        let leaves = served.join("x").await;
+        assert_eq!(receive(&mut stays).await, Message::from("joined"));
         leaves.abort();
         stays.send("left").await.unwrap();
         assert_eq!(receive(&mut stays).await, Message::from("left"));
@@ -97,10 +98,8 @@ async fn a_member_that_does_not_read_is_closed_with_1008_while_the_others_go_on(
     slow.send(0x80 | TEXT, b"joined").await;
     assert_eq!(slow.frame().await.unwrap().payload, b"joined");
 
-    let mut publisher = served.connect("/t/x").await;
-    let mut witness = served.connect("/t/x").await;
-    witness.send("joined").await.unwrap();
-    assert_eq!(receive(&mut witness).await, Message::from("joined"));
+    let mut publisher = served.join("x").await;
+    let mut witness = served.join("x").await;
     assert_eq!(receive(&mut publisher).await, Message::from("joined"));
     let message = Message::from(vec![7; 64 << 10]);
     for _ in 0..400 {

@@ -73,12 +73,13 @@ impl Upgrades {
         &self,
         request: &mut ::http::Request<B>,
     ) -> ::http::Response<bytes::Bytes> {
-        use crate::upgrade::{accepted_response, head_of, rejected_response, transport};
+        use crate::upgrade::{accepted_response, rejected_response, transport};
 
         if self.is_stopping() {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
-        let judged = match self.check_record().and_then(|()| head_of(request)) {
+        let bytes = self.record.take();
+        let judged = match self.upgrade_in(&bytes) {
             Ok(head) => {
                 let client = self.shared.proxies.client(&head, self.peer);
                 self.shared.judge(&head, client).await.map(|admitted| (admitted, client))
@@ -108,30 +109,28 @@ impl Upgrades {
         response
     }
 
-    /// Holds an upgrade that an HTTP server has parsed to the door's own rules: that parser may take
-    /// line ends and names which others read differently.
+    /// Finds the upgrade in what was read, by the door's own rules: the parser that read it may take
+    /// line ends, names and targets which others read differently.
     ///
     /// # Errors
     /// The refusal of a head that the door would have refused, or that is not in the record because
     /// the client sent it before the answer to the request in front of it.
     #[cfg(feature = "hyper")]
-    fn check_record(&self) -> Result<(), Rejection> {
+    fn upgrade_in<'a>(&self, mut bytes: &'a [u8]) -> Result<RequestHead<'a>, Rejection> {
         let limits = &self.shared.routes.acceptor.config.limits;
         let unknown = || Rejection::new(400, "The request must wait for the answer before it.\n");
-        let bytes = self.record.take();
-        let mut rest = bytes.as_slice();
         loop {
-            let length = HeadReader::request().read(rest, limits)?.ok_or_else(unknown)?;
-            let (head, behind) = rest.split_at_checked(length).ok_or_else(unknown)?;
+            let length = HeadReader::request().read(bytes, limits)?.ok_or_else(unknown)?;
+            let (head, behind) = bytes.split_at_checked(length).ok_or_else(unknown)?;
             let head = RequestHead::parse(head)?;
             if head.header("upgrade").is_some() {
-                return Ok(());
+                return Ok(head);
             }
             // A request without a body is followed by the next.
             if head.header("content-length").or(head.header("transfer-encoding")).is_some() {
                 return Err(unknown());
             }
-            rest = behind;
+            bytes = behind;
         }
     }
 }

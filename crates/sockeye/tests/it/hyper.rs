@@ -159,6 +159,7 @@ async fn an_upgrade_inside_hyper_is_refused_by_the_same_rules() {
         (REQUEST.replace("GET / ", "GET /nowhere "), 404),
         (REQUEST.replace("Version: 13", "Version: 8"), 426),
         // What hyper's parser would let pass.
+        (REQUEST.replace("GET / ", "GET /#part "), 400),
         (REQUEST.replacen("\r\nUpgrade", "\nUpgrade", 1), 400),
         (REQUEST.replace("Host: x\r\n", "Host: x\r\nContent-Length: 0\nA: b\r\n"), 400),
         (REQUEST.to_owned(), 401),
