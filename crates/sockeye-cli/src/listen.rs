@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{future, io};
 
 use axum::Router;
@@ -14,8 +15,12 @@ use clap::builder::NonEmptyStringValueParser;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::tls::ServerTls;
-use sockeye::{Config, DeflateConfig, Drain, HttpConnection, Result, Server, Upgrades};
+use sockeye::{
+    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Network, Result, Server,
+    Upgrades,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Flags of every serving command.
@@ -41,6 +46,23 @@ pub(crate) struct ListenArgs {
     /// Compress with permessage-deflate where the client offers it.
     #[arg(long, env = "SOCKEYE_DEFLATE")]
     deflate: bool,
+
+    /// How long connections get to close when the server is told to stop, in seconds; what is open
+    /// then is dropped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "SOCKEYE_DRAIN")]
+    drain: u32,
+
+    /// Handshakes that may be pending at a time from one address; further ones get 429.
+    #[arg(long, value_name = "COUNT", default_value_t = 64, env = "SOCKEYE_MAX_PENDING_PER_IP")]
+    max_pending_per_ip: usize,
+
+    /// Reverse proxies whose X-Forwarded-For is believed: an address or a range such as 10.0.0.0/8.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', env = "SOCKEYE_TRUSTED_PROXY")]
+    trusted_proxy: Vec<Network>,
+
+    /// Expect a PROXY header, version 1 or 2, in front of every connection.
+    #[arg(long, env = "SOCKEYE_PROXY_PROTOCOL")]
+    proxy_protocol: bool,
 }
 
 impl ListenArgs {
@@ -53,13 +75,28 @@ impl ListenArgs {
         if self.deflate {
             config.deflate = Some(DeflateConfig::default());
         }
-        let server = Server::bind(self.listen.as_str()).config(config);
+        let mut server = Server::bind(self.listen.as_str())
+            .config(config)
+            .max_pending_handshakes_per_ip(self.max_pending_per_ip);
+        if !self.trusted_proxy.is_empty() {
+            let networks = self.trusted_proxy.iter().copied();
+            server = server.trusted_proxies(ForwardedHeader::XForwardedFor, networks);
+        }
+        if self.proxy_protocol {
+            server = server.proxy_protocol();
+        }
         Ok(match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => {
                 server.tls(ServerTls::from_pem_files(certificate, key)?)
             }
             _ => server,
         })
+    }
+
+    fn drain(&self) -> Drain {
+        let mut drain = Drain::default();
+        drain.deadline = Duration::from_secs(self.drain.into());
+        drain
     }
 
     fn scheme(&self) -> &'static str {
@@ -75,6 +112,7 @@ pub(crate) async fn run(
     routes: impl FnOnce(Server) -> Server,
     router: Router,
 ) -> ExitCode {
+    raise_descriptors();
     let server = match args.server(config) {
         Ok(server) => routes(server),
         Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
@@ -92,6 +130,15 @@ pub(crate) fn report(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
+/// of 1,024 is there for programs that use `select`.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is refused the server takes fewer connections, and is none the worse otherwise.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 /// Serves; says where once it accepts.
 async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
     let http = move |connection| serve_http(connection, router.clone());
@@ -102,7 +149,7 @@ async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> 
     let _ = writeln!(out, "listening on {}://{}", args.scheme(), listening.local_addr()?);
     let _ = out.flush();
     drop(out);
-    listening.serve_until(stop, Drain::default()).await
+    listening.serve_until(stop, args.drain()).await
 }
 
 /// Serves HTTP/1.1 on a connection, upgrades included, until it ends or the server stops.

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+#[cfg(feature = "server")]
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
 use bytes::Bytes;
@@ -124,12 +126,73 @@ const UNACKNOWLEDGED: std::time::Duration = std::time::Duration::from_secs(20);
 pub struct Rewound<S> {
     first: Bytes,
     io: S,
+    #[cfg(feature = "server")]
+    record: Option<Record>,
+}
+
+/// What was read from a transport since something was last written to it, so that a request can be
+/// held to stricter rules than the parser behind the transport has.
+#[cfg(feature = "server")]
+#[derive(Clone, Debug)]
+pub(crate) struct Record(Arc<Mutex<Recorded>>);
+
+#[cfg(feature = "server")]
+#[derive(Debug, Default)]
+struct Recorded {
+    bytes: Vec<u8>,
+    /// How many bytes are kept.
+    most: usize,
+    is_answered: bool,
+}
+
+#[cfg(feature = "server")]
+impl Record {
+    /// Keeps the first `most` bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Recorded { most, ..Recorded::default() })))
+    }
+
+    /// Takes what was read, as far as it was kept.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().bytes)
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        let mut recorded = self.lock();
+        if recorded.is_answered {
+            recorded.is_answered = false;
+            recorded.bytes = Vec::new();
+        }
+        let room = recorded.most.saturating_sub(recorded.bytes.len());
+        recorded.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn wrote(&self) {
+        self.lock().is_answered = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S> Rewound<S> {
     /// Reads `first`, then `io`.
     pub fn new(first: impl Into<Bytes>, io: S) -> Self {
-        Self { first: first.into(), io }
+        Self {
+            first: first.into(),
+            io,
+            #[cfg(feature = "server")]
+            record: None,
+        }
+    }
+
+    /// Keeps a record of what is read.
+    #[cfg(feature = "server")]
+    pub(crate) fn recorded(mut self, record: Record) -> Self {
+        self.record = Some(record);
+        self
     }
 
     /// Gives back what was not read again yet, and the transport.
@@ -144,13 +207,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        #[cfg(feature = "server")]
+        let before = buf.filled().len();
         if self.first.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        } else {
+            let count = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first.split_to(count));
+            if self.first.is_empty() {
+                self.first = Bytes::new();
+            }
         }
-        let count = self.first.len().min(buf.remaining());
-        buf.put_slice(&self.first.split_to(count));
-        if self.first.is_empty() {
-            self.first = Bytes::new();
+        #[cfg(feature = "server")]
+        if let Some(record) = &self.record {
+            record.read(buf.filled().get(before..).unwrap_or_default());
         }
         Poll::Ready(Ok(()))
     }
@@ -162,6 +232,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        #[cfg(feature = "server")]
+        if let Some(record) = &self.record {
+            record.wrote();
+        }
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
 

@@ -66,7 +66,9 @@ pub use message::{Event, Message};
 pub use server::{Acceptor, Drain, HttpConnection, Incoming, Listening, Server, Upgrades, accept};
 #[cfg(feature = "deflate")]
 pub use sockeye_proto::deflate::DeflateConfig;
-pub use sockeye_proto::handshake::{OriginPattern, Origins, Rejection};
+pub use sockeye_proto::handshake::{
+    ForwardedHeader, Network, NetworkError, OriginPattern, Origins, Rejection,
+};
 pub use sockeye_proto::{
     CloseCode, CloseFrame, CloseInfo, Compress, Config, Keepalive, Kind, Limits, SendOptions, Side,
     Timeouts, Utf8Bytes,

@@ -82,16 +82,26 @@ impl<S: Io> Sender<S> {
         fed.map_err(|error| give_back(error, message))
     }
 
-    /// Queues a message without waiting. The receiving half, if it is being awaited, writes it.
+    /// Queues a message without waiting, and writes what the transport takes at once, so that the
+    /// queue grows only while the peer does not read. The receiving half, if it is being awaited,
+    /// writes the rest.
     ///
     /// # Errors
     /// The queue is full or the connection closed; the message comes back with
     /// [`Error::into_message`](crate::Error::into_message).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
         let message = message.into();
-        let queued = self.shared.lock().enqueue(message.as_ref(), SendOptions::default());
-        self.shared.halves.wake_all();
-        queued.map_err(|error| error.with_message(message))
+        let waiting = {
+            let mut held = self.shared.lock();
+            held.enqueue(message.as_ref(), SendOptions::default()).map(|()| {
+                held.poll_write(&mut Context::from_waker(&self.shared.waker)).is_pending()
+            })
+        };
+        if waiting.as_ref().is_ok_and(|waiting| *waiting) {
+            // What waits has a deadline now, which whoever drives the connection must know of.
+            self.shared.halves.wake_all();
+        }
+        waiting.map(drop).map_err(|error| error.with_message(message))
     }
 
     /// Waits until everything queued has been taken by the transport.

@@ -132,7 +132,7 @@ impl<'a> RequestHead<'a> {
     }
 
     /// Returns all headers in order.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    pub fn headers(&self) -> impl DoubleEndedIterator<Item = (&'a str, &'a [u8])> {
         self.headers.iter().copied()
     }
 

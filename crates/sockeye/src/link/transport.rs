@@ -64,7 +64,7 @@ impl<S: Io> Link<S> {
     }
 
     /// Writes as much as the transport takes.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.written < self.out.len() && self.sending == Sending::Open {
             let rest = self.out.get(self.written..).unwrap_or_default();
             match Pin::new(&mut self.io).poll_write(cx, rest) {

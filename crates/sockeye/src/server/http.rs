@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+#[cfg(feature = "hyper")]
+use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
-use crate::io::{AnyIo, Rewound};
+use crate::io::{AnyIo, Record, Rewound};
 
 pub(super) type Handler =
     Arc<dyn Fn(HttpConnection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -18,7 +20,7 @@ pub(super) type Handler =
 pub struct HttpConnection {
     /// The transport; the first request is read from it as if nobody had.
     pub io: Rewound<AnyIo>,
-    /// The client's address.
+    /// Whom the connection comes from: the client, or a proxy that may serve many.
     pub peer: SocketAddr,
     /// Where a later request on this connection that asks for a WebSocket goes.
     pub upgrades: Upgrades,
@@ -32,8 +34,10 @@ impl HttpConnection {
         shared: &Arc<Shared>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let upgrades = Upgrades { shared: shared.clone(), peer, place: Arc::new(place) };
-        Self { io: Rewound::new(read, io), peer, upgrades }
+        let record = Record::new(shared.routes.acceptor.config.limits.head);
+        let io = Rewound::new(read, io).recorded(record.clone());
+        let upgrades = Upgrades { shared: shared.clone(), peer, place: Arc::new(place), record };
+        Self { io, peer, upgrades }
     }
 }
 
@@ -46,6 +50,9 @@ pub struct Upgrades {
     /// Held until the last WebSocket that came of the connection has ended.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     place: Arc<OwnedSemaphorePermit>,
+    /// The requests as they came.
+    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
+    record: Record,
 }
 
 impl Upgrades {
@@ -66,18 +73,21 @@ impl Upgrades {
         &self,
         request: &mut ::http::Request<B>,
     ) -> ::http::Response<bytes::Bytes> {
-        use crate::upgrade::{accepted_response, head_of, rejected_response, transport};
-        use sockeye_proto::handshake::Rejection;
+        use crate::upgrade::{accepted_response, rejected_response, transport};
 
         if self.is_stopping() {
             return rejected_response(&super::busy("The server is stopping.\n"));
         }
-        let judged = match head_of(request) {
-            Ok(head) => self.shared.judge(&head, self.peer).await,
+        let bytes = self.record.take();
+        let judged = match self.upgrade_in(&bytes) {
+            Ok(head) => {
+                let client = self.shared.proxies.client(&head, self.peer);
+                self.shared.judge(&head, client).await.map(|admitted| (admitted, client))
+            }
             Err(rejection) => Err(rejection),
         };
-        let admitted = match judged {
-            Ok(admitted) => admitted,
+        let (admitted, client) = match judged {
+            Ok(judged) => judged,
             Err(rejection) => return rejected_response(&rejection),
         };
         let Ok(response) = accepted_response(&admitted.accepted) else {
@@ -87,9 +97,9 @@ impl Upgrades {
         tokio::spawn(async move {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
-            let Self { shared, peer, place } = this;
+            let Self { shared, place, .. } = this;
             let acceptor = &shared.routes.acceptor;
-            let ws = acceptor.start(io, &admitted.accepted, &received, Some(peer));
+            let ws = acceptor.start(io, &admitted.accepted, &received, Some(client));
             let (running, life) = (admitted.start(ws), shared.life.clone());
             tokio::spawn(async move {
                 running.run(life).await;
@@ -97,6 +107,31 @@ impl Upgrades {
             });
         });
         response
+    }
+
+    /// Finds the upgrade in what was read, by the door's own rules: the parser that read it may take
+    /// line ends, names and targets which others read differently.
+    ///
+    /// # Errors
+    /// The refusal of a head that the door would have refused, or that is not in the record because
+    /// the client sent it before the answer to the request in front of it.
+    #[cfg(feature = "hyper")]
+    fn upgrade_in<'a>(&self, mut bytes: &'a [u8]) -> Result<RequestHead<'a>, Rejection> {
+        let limits = &self.shared.routes.acceptor.config.limits;
+        let unknown = || Rejection::new(400, "The request must wait for the answer before it.\n");
+        loop {
+            let length = HeadReader::request().read(bytes, limits)?.ok_or_else(unknown)?;
+            let (head, behind) = bytes.split_at_checked(length).ok_or_else(unknown)?;
+            let head = RequestHead::parse(head)?;
+            if head.header("upgrade").is_some() {
+                return Ok(head);
+            }
+            // A request without a body is followed by the next.
+            if head.header("content-length").or(head.header("transfer-encoding")).is_some() {
+                return Err(unknown());
+            }
+            bytes = behind;
+        }
     }
 }
 

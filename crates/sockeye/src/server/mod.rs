@@ -7,6 +7,8 @@ mod acceptor;
 mod drain;
 mod http;
 mod incoming;
+mod pending;
+mod proxies;
 mod routes;
 
 use std::fmt;
@@ -17,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_proto::Config;
-use sockeye_proto::handshake::{Origins, Rejection, RequestHead};
+use sockeye_proto::handshake::{ForwardedHeader, Network, Origins, Rejection, RequestHead};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::AnyIo;
+use crate::io::{AnyIo, tune};
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
 use crate::websocket::WebSocket;
@@ -34,6 +36,8 @@ pub use drain::Drain;
 use drain::{Life, Phase};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
+use pending::{Handshake, Pending, TooMany};
+use proxies::{Proxies, read_proxy_header};
 use routes::{Admitted, Routes};
 
 /// A WebSocket server.
@@ -59,6 +63,9 @@ pub struct Server {
     routes: Routes,
     http: Option<http::Handler>,
     max_connections: usize,
+    max_pending: usize,
+    max_pending_per_ip: usize,
+    proxies: Proxies,
     #[cfg(feature = "rustls")]
     tls: Option<ServerTls>,
     /// The first mistake in setting up, reported when the server is started.
@@ -76,6 +83,8 @@ struct Shared {
     http: Option<http::Handler>,
     places: Arc<Semaphore>,
     max_connections: usize,
+    pending: Arc<Pending>,
+    proxies: Proxies,
     life: Life,
     #[cfg(feature = "rustls")]
     tls: Option<tokio_rustls::TlsAcceptor>,
@@ -98,6 +107,9 @@ impl Server {
             routes: Routes::default(),
             http: None,
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_pending: DEFAULT_MAX_PENDING,
+            max_pending_per_ip: DEFAULT_MAX_PENDING_PER_IP,
+            proxies: Proxies::default(),
             #[cfg(feature = "rustls")]
             tls: None,
             mistake: None,
@@ -169,6 +181,43 @@ impl Server {
         self
     }
 
+    /// Bounds the handshakes that are pending at a time, from accepting a connection to its first
+    /// answer; further ones are refused with 503. Default 4,096, so that clients which connect and
+    /// then say nothing cannot use up descriptors.
+    pub fn max_pending_handshakes(mut self, most: usize) -> Self {
+        self.max_pending = most.max(1);
+        self
+    }
+
+    /// Bounds the handshakes of one address that are pending at a time; further ones are refused
+    /// with 429. Default 64, so that one client cannot take the places of all others. Behind a proxy
+    /// all clients have its address: see [`trusted_proxies`](Self::trusted_proxies).
+    pub fn max_pending_handshakes_per_ip(mut self, most: usize) -> Self {
+        self.max_pending_per_ip = most.max(1);
+        self
+    }
+
+    /// Believes what reverse proxies in these networks tell of clients' addresses in `header`, which
+    /// each of them must set or append to. The client is the right-most address there that is no
+    /// proxy's own; [`Incoming::peer_addr`] and the bound per address go by it. By default no proxy
+    /// is trusted, and the client is whoever connected.
+    pub fn trusted_proxies(
+        mut self,
+        header: ForwardedHeader,
+        networks: impl IntoIterator<Item = Network>,
+    ) -> Self {
+        self.proxies.trusted = Some((header, networks.into_iter().collect()));
+        self
+    }
+
+    /// Expects a PROXY header, version 1 or 2, in front of every connection, and takes the client's
+    /// address from it. A connection without one is closed. Whoever reaches the port can claim any
+    /// address, so only load balancers may.
+    pub fn proxy_protocol(mut self) -> Self {
+        self.proxies.speak_proxy = true;
+        self
+    }
+
     /// Serves `wss://` with this certificate.
     #[cfg(feature = "rustls")]
     pub fn tls(mut self, tls: ServerTls) -> Self {
@@ -196,6 +245,8 @@ impl Server {
             http: self.http,
             places: Arc::new(Semaphore::new(self.max_connections)),
             max_connections: self.max_connections,
+            pending: Pending::new(self.max_pending, self.max_pending_per_ip),
+            proxies: self.proxies,
             life,
             #[cfg(feature = "rustls")]
             tls: self.tls.map(|tls| tls.config().into()),
@@ -290,7 +341,12 @@ async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
             Ok((tcp, peer)) => {
                 backoff = BACKOFF_FIRST;
                 let shared = shared.clone();
-                tokio::spawn(async move { shared.serve(tcp, peer).await });
+                match shared.begin(peer) {
+                    Ok(handshake) => {
+                        tokio::spawn(async move { shared.serve(tcp, peer, handshake).await });
+                    }
+                    Err(too_many) => shared.turn_away(tcp, too_many),
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => {
@@ -308,10 +364,51 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 impl Shared {
+    /// Counts a connection that was accepted, by its address if that is its client's.
+    fn begin(&self, peer: SocketAddr) -> Result<Handshake, TooMany> {
+        let mut handshake = self.pending.begin()?;
+        if self.proxies.is_direct(peer) {
+            handshake.is_of(peer.ip())?;
+        }
+        Ok(handshake)
+    }
+
+    /// Answers a connection there is no room for, without waiting for its request. One that expects
+    /// TLS could not read the answer, and a handshake is what it may not have.
+    fn turn_away(&self, tcp: TcpStream, too_many: TooMany) {
+        #[cfg(feature = "rustls")]
+        if self.tls.is_some() {
+            return;
+        }
+        if let Some(leave) = self.pending.refuse() {
+            tokio::spawn(async move {
+                refuse(tcp, &too_many.rejection()).await;
+                drop(leave);
+            });
+        }
+    }
+
     /// Serves one connection from its first byte to its last.
-    async fn serve(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr) {
+    async fn serve(
+        self: Arc<Self>,
+        mut tcp: TcpStream,
+        mut peer: SocketAddr,
+        mut handshake: Handshake,
+    ) {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        let Some((io, request)) = self.greet(tcp).await else { return };
+        // One deadline covers all up to the request's end, so it is set before the first of it.
+        let deadline = self.routes.acceptor.handshake_deadline();
+        if self.proxies.speak_proxy {
+            let told = timeout_at(deadline, read_proxy_header(&mut tcp, peer)).await;
+            let Ok(Some(source)) = told else { return };
+            peer = source;
+            if !self.proxies.is_trusted(peer)
+                && let Err(too_many) = handshake.is_of(peer.ip())
+            {
+                return self.turn_away(tcp, too_many);
+            }
+        }
+        let Some((io, request)) = self.greet(tcp, deadline).await else { return };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             return refuse(io, &busy("The server is full.\n")).await;
         };
@@ -326,17 +423,25 @@ impl Shared {
             Ok(head) => head,
             Err(rejection) => return refuse(io, &rejection).await,
         };
+        let client = self.proxies.client(&head, peer);
+        if client != peer
+            && let Err(too_many) = handshake.is_of(client.ip())
+        {
+            return refuse(io, &too_many.rejection()).await;
+        }
         if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
+            drop(handshake);
             let connection = HttpConnection::new(io, request.bytes, peer, &self, place);
             return self.life.clone().until_dropped(http(connection)).await;
         }
-        let admitted = match self.judge(&head, peer).await {
+        let admitted = match self.judge(&head, client).await {
             Ok(admitted) => admitted,
             Err(rejection) => return refuse(io, &rejection).await,
         };
         let acceptor = &self.routes.acceptor;
-        let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(peer));
+        let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(client));
         let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
+        drop(handshake);
         let (running, life) = (admitted.start(ws), self.life.clone());
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
@@ -346,17 +451,23 @@ impl Shared {
     }
 
     /// Judges a request, in the time that a handshake may take.
-    async fn judge(&self, head: &RequestHead<'_>, peer: SocketAddr) -> Result<Admitted, Rejection> {
+    async fn judge(
+        &self,
+        head: &RequestHead<'_>,
+        client: SocketAddr,
+    ) -> Result<Admitted, Rejection> {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        let judged = timeout(limit, self.routes.admit(head, Some(peer))).await;
+        let judged = timeout(limit, self.routes.admit(head, Some(client))).await;
         judged.unwrap_or_else(|_| Err(busy("The server is too slow to judge.\n")))
     }
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
-    async fn greet(&self, tcp: TcpStream) -> Option<(AnyIo, Result<Request, Rejection>)> {
-        // One deadline covers TLS and the request, so it is set before the first of them.
-        let deadline = self.routes.acceptor.handshake_deadline();
-        tcp.set_nodelay(true).ok()?;
+    async fn greet(
+        &self,
+        tcp: TcpStream,
+        deadline: Instant,
+    ) -> Option<(AnyIo, Result<Request, Rejection>)> {
+        tune(&tcp).ok()?;
         let mut io = timeout_at(deadline, self.encrypt(tcp)).await.ok()??;
         match self.routes.acceptor.read_request(&mut io, deadline).await {
             Ok(request) => Some((io, Ok(request))),
@@ -378,13 +489,21 @@ impl Shared {
 }
 
 fn busy(text: &str) -> Rejection {
+    retry_later(503, text)
+}
+
+fn retry_later(status: u16, text: &str) -> Rejection {
     // Spread over ten seconds, so that those who were turned away do not return together.
     let seconds = crate::clock::jitter(Duration::from_secs(9)).as_secs();
-    Rejection::new(503, text).retry_after(1 + u32::try_from(seconds).unwrap_or_default())
+    Rejection::new(status, text).retry_after(1 + u32::try_from(seconds).unwrap_or_default())
 }
 
 /// As many as NATS allows by default; few processes may open more descriptors.
 const DEFAULT_MAX_CONNECTIONS: usize = 65_536;
+
+/// As many as connect in a moment after a restart, at few kilobytes each; and of one address.
+const DEFAULT_MAX_PENDING: usize = 4096;
+const DEFAULT_MAX_PENDING_PER_IP: usize = 64;
 
 /// Waits between attempts to accept, shortest and longest.
 const BACKOFF_FIRST: Duration = Duration::from_millis(10);

@@ -12,14 +12,14 @@ use tokio::sync::Notify;
 use crate::support::{From, REQUEST, Raw, Script, TEXT, answer, echo, raw_client, start, whole};
 
 /// Sends `request` and returns all of the answer.
-async fn ask(address: std::net::SocketAddr, request: &[u8]) -> String {
+pub(crate) async fn ask(address: std::net::SocketAddr, request: &[u8]) -> String {
     let mut raw = Raw::new(TcpStream::connect(address).await.unwrap(), From::Client);
     raw.write(request).await;
     String::from_utf8(raw.rest().await).unwrap()
 }
 
 /// Checks that there is one response, whole and last.
-fn assert_one_response(answer: &str, status: u16) {
+pub(crate) fn assert_one_response(answer: &str, status: u16) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

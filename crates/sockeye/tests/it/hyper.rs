@@ -78,7 +78,7 @@ async fn plain_hyper() -> SocketAddr {
 }
 
 /// Serves what is not a WebSocket, and hands later upgrades back.
-async fn serve_http(connection: HttpConnection) {
+pub(crate) async fn serve_http(connection: HttpConnection) {
     let upgrades = connection.upgrades;
     let service = service_fn(|mut request: Request<Incoming>| {
         let upgrades = upgrades.clone();
@@ -94,7 +94,7 @@ async fn serve_http(connection: HttpConnection) {
     let _ = http.serve_connection(TokioIo::new(connection.io), service).with_upgrades().await;
 }
 
-const PAGE: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(crate) const PAGE: &[u8] = b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// Gets a page and then a WebSocket over the same connection.
 async fn page_then_upgrade(address: SocketAddr) -> Raw<TcpStream> {
@@ -158,6 +158,10 @@ async fn an_upgrade_inside_hyper_is_refused_by_the_same_rules() {
     for (request, status) in [
         (REQUEST.replace("GET / ", "GET /nowhere "), 404),
         (REQUEST.replace("Version: 13", "Version: 8"), 426),
+        // What hyper's parser would let pass.
+        (REQUEST.replace("GET / ", "GET /#part "), 400),
+        (REQUEST.replacen("\r\nUpgrade", "\nUpgrade", 1), 400),
+        (REQUEST.replace("Host: x\r\n", "Host: x\r\nContent-Length: 0\nA: b\r\n"), 400),
         (REQUEST.to_owned(), 401),
     ] {
         let mut raw = Raw::new(TcpStream::connect(address).await.unwrap(), From::Client);
@@ -168,6 +172,20 @@ async fn an_upgrade_inside_hyper_is_refused_by_the_same_rules() {
         let answer = String::from_utf8(raw.rest().await).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_came_together_with_the_request_before_it_is_accepted_too() {
+    let address = start(echo(Config::server()).http(serve_http)).await;
+    let mut raw = Raw::new(TcpStream::connect(address).await.unwrap(), From::Client);
+    raw.write(&[PAGE, PAGE, REQUEST.as_bytes()].concat()).await;
+    for _ in 0..2 {
+        assert!(raw.head().await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(raw.take(4).await, b"page");
+    }
+    assert!(raw.head().await.starts_with("HTTP/1.1 101 "));
+    raw.send(TEXT, b"late").await;
+    assert_eq!(raw.frame().await.unwrap().payload, b"late");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod control;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod doors;
 mod drain;
 mod echo;
 mod handshake;
@@ -25,6 +26,7 @@ mod order;
 #[cfg(feature = "hyper")]
 mod other_heads;
 mod others;
+mod proxies;
 mod redirect;
 mod split;
 mod strangers;

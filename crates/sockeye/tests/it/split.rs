@@ -133,3 +133,17 @@ async fn the_last_half_to_go_says_goodbye() {
     drop(other);
     assert_eq!(raw.frame().await.unwrap().close_code(), Some(1000));
 }
+
+// A publisher that never yields fills no queue while its members' transports take bytes.
+#[tokio::test]
+async fn try_send_writes_at_once_though_nobody_drives_the_connection() {
+    let (ws, mut raw) = with_raw(From::Client, Config::server(), 1 << 16).await;
+    let (sender, _receiver) = ws.split();
+    for number in 0..100 {
+        sender.try_send(format!("{number}")).unwrap();
+        assert_eq!(sender.buffered_amount(), 0);
+    }
+    for number in 0..100 {
+        assert_eq!(raw.frame().await.unwrap().payload, format!("{number}").into_bytes());
+    }
+}

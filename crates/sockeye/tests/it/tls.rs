@@ -54,6 +54,25 @@ fn configured(certificate: &Certificate, key: &KeyPair) -> ServerTls {
     ServerTls::from_config(config)
 }
 
+/// A server's configuration whose certificate does not matter.
+pub(crate) fn any_certificate() -> ServerTls {
+    self_signed(&["localhost"])
+}
+
+/// A server's configuration for `localhost`, and the roots that trust it.
+pub(crate) fn pair() -> (ServerTls, Arc<rustls::ClientConfig>) {
+    let issuer = authority();
+    let mut roots = RootCertStore::empty();
+    roots.add(issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (server_tls(&issuer, &["localhost"], |_| {}), Arc::new(config))
+}
+
 /// A file that goes away with the test.
 struct File(PathBuf);
 
@@ -201,30 +220,20 @@ async fn an_end_without_close_notify_is_1006_after_the_messages_that_were_whole(
 
 /// Ends the TCP stream, not the TLS stream, after one message and `cut` of the next.
 async fn truncated_after(cut: &[u8]) {
-    let issuer = authority();
+    let (tls, config) = pair();
     let (ended, end) = tokio::sync::oneshot::channel();
     let ended = std::sync::Mutex::new(Some(ended));
-    let server = sockeye::Server::bind("127.0.0.1:0")
-        .tls(server_tls(&issuer, &["localhost"], |_| ()))
-        .route("/", move |mut ws, _| {
-            let ended = ended.lock().unwrap().take();
-            async move {
-                let first = ws.recv().await?;
-                let second = ws.recv().await;
-                let _ = ended.unwrap().send((first, second));
-                Ok(())
-            }
-        });
+    let server = sockeye::Server::bind("127.0.0.1:0").tls(tls).route("/", move |mut ws, _| {
+        let ended = ended.lock().unwrap().take();
+        async move {
+            let first = ws.recv().await?;
+            let second = ws.recv().await;
+            let _ = ended.unwrap().send((first, second));
+            Ok(())
+        }
+    });
     let address = start(server).await;
-    let mut roots = RootCertStore::empty();
-    roots.add(issuer.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(config);
     let tcp = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let mut raw = Raw::new(connector.connect(name, tcp).await.unwrap(), From::Client);

@@ -1,0 +1,21 @@
+//! `sockeye serve` and `sockeye echo` as processes: what they print, serve, refuse, and how they end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the functions that tests share fail the test in which they fail"
+)]
+
+#[path = "serve/command.rs"]
+mod command;
+#[path = "serve/ending.rs"]
+mod ending;
+#[path = "serve/frames.rs"]
+mod frames;
+#[path = "serve/http.rs"]
+mod http;
+#[path = "serve/support.rs"]
+mod support;
+#[path = "serve/topics.rs"]
+mod topics;

@@ -1,0 +1,299 @@
+//! The real binary, serving, and a client that knows nothing but bytes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sockeye::{Message, WebSocket};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// No step of a test takes longer on a machine that is not stuck.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+
+/// A command that serves.
+pub(crate) struct Served {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) scheme: String,
+    pub(crate) address: SocketAddr,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The binary with these arguments and nothing of the tests' environment that could change it.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+    command.args(args).kill_on_drop(true).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SOCKEYE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) async fn run(args: &[&str]) -> Ended {
+    let output = timeout(PATIENCE, command(args).output()).await.expect("it ends").unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Served {
+    /// Starts serving at a free port and waits for the line that says where.
+    pub(crate) async fn start(args: &[&str]) -> Self {
+        Self::spawn(command(args).args(["--listen", "127.0.0.1:0"])).await
+    }
+
+    pub(crate) async fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let reading = timeout(PATIENCE, stdout.read_line(&mut line)).await;
+        reading.expect("the line comes").unwrap();
+        let url = line.strip_prefix("listening on ").expect(&line).strip_suffix('\n').unwrap();
+        let (scheme, address) = url.split_once("://").unwrap();
+        let (scheme, address) = (scheme.to_owned(), address.parse().unwrap());
+        Self { child, stdout, scheme, address }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::new(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// Opens a WebSocket by hand.
+    pub(crate) async fn open(&self, path: &str) -> Raw {
+        let mut raw = self.raw().await;
+        raw.write(handshake(path).as_bytes()).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        raw
+    }
+
+    /// Joins a topic for certain: what a member sends comes back to it.
+    pub(crate) async fn join(&self, topic: &str) -> WebSocket {
+        let mut ws = self.connect(&format!("/t/{topic}")).await;
+        ws.send("joined").await.unwrap();
+        assert_eq!(receive(&mut ws).await, Message::from("joined"));
+        ws
+    }
+
+    pub(crate) async fn connect(&self, path: &str) -> WebSocket {
+        sockeye::connect(&format!("ws://{}{path}", self.address)).await.unwrap()
+    }
+
+    /// Sends one request and returns all of the answer, to the end of the connection.
+    pub(crate) async fn ask(&self, request: &str) -> String {
+        let mut raw = self.raw().await;
+        raw.write(request.as_bytes()).await;
+        String::from_utf8_lossy(&raw.rest().await).into_owned()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end; what it printed after the first line is all of `stdout`.
+    pub(crate) async fn end(mut self) -> Ended {
+        let ending = async {
+            let mut printed = String::new();
+            self.stdout.read_to_string(&mut printed).await.unwrap();
+            let output = self.child.wait_with_output().await.unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            Ended { code: output.status.code(), stdout: printed, stderr }
+        };
+        timeout(PATIENCE, ending).await.expect("it ends")
+    }
+}
+
+/// The request of RFC 6455 section 1.3, without its extras.
+pub(crate) fn handshake(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+}
+
+/// A frame as a server sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) first: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    pub(crate) fn opcode(&self) -> u8 {
+        self.first & 0x0f
+    }
+
+    pub(crate) fn close_code(&self) -> Option<u16> {
+        let code = self.payload.first_chunk()?;
+        (self.opcode() == CLOSE).then(|| u16::from_be_bytes(*code))
+    }
+}
+
+/// A client that knows nothing but bytes.
+pub(crate) struct Raw {
+    pub(crate) io: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(io: TcpStream) -> Self {
+        Self { io, received: Vec::new() }
+    }
+
+    /// Writes what the other end takes; it may have closed.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+        let _ = timeout(PATIENCE, self.io.write_all(bytes)).await.expect("it is read");
+    }
+
+    /// Sends a masked frame whose first byte is `first`.
+    pub(crate) async fn send(&mut self, first: u8, payload: &[u8]) {
+        self.write(&masked(first, payload)).await;
+    }
+
+    /// Reads up to the blank line that ends a head.
+    pub(crate) async fn head(&mut self) -> String {
+        loop {
+            if let Some(at) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
+                let rest = self.received.split_off(at + 4);
+                return String::from_utf8(std::mem::replace(&mut self.received, rest)).unwrap();
+            }
+            assert!(self.more().await, "the head ends");
+        }
+    }
+
+    /// Reads a response with its body.
+    pub(crate) async fn response(&mut self) -> String {
+        let head = self.head().await;
+        let lower = head.to_ascii_lowercase();
+        let length =
+            lower.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
+        let length = length.parse().unwrap();
+        while self.received.len() < length {
+            assert!(self.more().await, "the body ends");
+        }
+        head + &String::from_utf8(self.received.drain(..length).collect()).unwrap()
+    }
+
+    /// Reads a frame; `None` at the end of the stream.
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((frame, len)) = parse(&self.received) {
+                self.received.drain(..len);
+                return Some(frame);
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    /// Reads everything up to the end of the stream, which a reset counts as.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Reads what comes until the end or until nothing comes for a while: not every refusal ends its
+    /// connection.
+    pub(crate) async fn so_far(&mut self) -> String {
+        let quiet = Duration::from_millis(200);
+        while timeout(quiet, self.more()).await.unwrap_or(false) {}
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+
+    async fn more(&mut self) -> bool {
+        let reading = self.io.read_buf(&mut self.received);
+        timeout(PATIENCE, reading).await.expect("the server is not stuck").unwrap_or(0) > 0
+    }
+}
+
+/// Builds a masked frame whose first byte is `first`.
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![first];
+    match u16::try_from(payload.len()) {
+        Ok(len @ 0..=125) => out.push(0x80 | u8::try_from(len).unwrap()),
+        Ok(len) => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&len.to_be_bytes());
+        }
+        Err(_) => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    let key = [0x37, 0xfa, 0x21, 0x3d];
+    out.extend_from_slice(&key);
+    out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    out
+}
+
+fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+    assert_eq!(second & 0x80, 0, "a server does not mask");
+    let (len, at) = match second {
+        126 => (u16::from_be_bytes(bytes.get(2..4)?.try_into().unwrap()).into(), 4),
+        127 => {
+            let len = u64::from_be_bytes(bytes.get(2..10)?.try_into().unwrap());
+            (usize::try_from(len).unwrap(), 10)
+        }
+        len => (usize::from(len), 2),
+    };
+    let payload = bytes.get(at..at + len)?.to_vec();
+    Some((Frame { first, payload }, at + len))
+}
+
+/// Receives a message within reason.
+pub(crate) async fn receive(ws: &mut WebSocket) -> Message {
+    timeout(PATIENCE, ws.recv()).await.expect("a message comes").unwrap().unwrap()
+}
+
+/// A directory of its own for one test's files.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sockeye-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file and returns its path.
+    pub(crate) fn write(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
