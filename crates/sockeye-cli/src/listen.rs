@@ -52,9 +52,10 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "SOCKEYE_DRAIN")]
     drain: u32,
 
-    /// Handshakes that may be pending at a time from one address; further ones get 429.
-    #[arg(long, value_name = "COUNT", default_value_t = 64, env = "SOCKEYE_MAX_PENDING_PER_IP")]
-    max_pending_per_ip: usize,
+    /// Handshakes that may be pending at a time from one address; further ones get 429 [default: 64,
+    /// and any number from this machine].
+    #[arg(long, value_name = "COUNT", env = "SOCKEYE_MAX_PENDING_PER_IP")]
+    max_pending_per_ip: Option<usize>,
 
     /// Reverse proxies whose X-Forwarded-For is believed: an address or a range such as 10.0.0.0/8.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',', env = "SOCKEYE_TRUSTED_PROXY")]
@@ -75,9 +76,10 @@ impl ListenArgs {
         if self.deflate {
             config.deflate = Some(DeflateConfig::default());
         }
-        let mut server = Server::bind(self.listen.as_str())
-            .config(config)
-            .max_pending_handshakes_per_ip(self.max_pending_per_ip);
+        let mut server = Server::bind(self.listen.as_str()).config(config);
+        if let Some(most) = self.max_pending_per_ip {
+            server = server.max_pending_handshakes_per_ip(most);
+        }
         if !self.trusted_proxy.is_empty() {
             let networks = self.trusted_proxy.iter().copied();
             server = server.trusted_proxies(ForwardedHeader::XForwardedFor, networks);

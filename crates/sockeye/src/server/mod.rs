@@ -36,7 +36,7 @@ pub use drain::Drain;
 use drain::{Life, Phase};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
-use pending::{Handshake, Pending, TooMany};
+use pending::{Handshake, Pending, PerIp, TooMany};
 use proxies::{Proxies, read_proxy_header};
 use routes::{Admitted, Routes};
 
@@ -64,7 +64,7 @@ pub struct Server {
     http: Option<http::Handler>,
     max_connections: usize,
     max_pending: usize,
-    max_pending_per_ip: usize,
+    max_pending_per_ip: PerIp,
     proxies: Proxies,
     #[cfg(feature = "rustls")]
     tls: Option<ServerTls>,
@@ -108,7 +108,7 @@ impl Server {
             http: None,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_pending: DEFAULT_MAX_PENDING,
-            max_pending_per_ip: DEFAULT_MAX_PENDING_PER_IP,
+            max_pending_per_ip: PerIp::Foreign(DEFAULT_MAX_PENDING_PER_IP),
             proxies: Proxies::default(),
             #[cfg(feature = "rustls")]
             tls: None,
@@ -190,10 +190,11 @@ impl Server {
     }
 
     /// Bounds the handshakes of one address that are pending at a time; further ones are refused
-    /// with 429. Default 64, so that one client cannot take the places of all others. Behind a proxy
-    /// all clients have its address: see [`trusted_proxies`](Self::trusted_proxies).
+    /// with 429. By default 64, so that one client cannot take the places of all others, but any
+    /// number from this machine itself. Behind a proxy all clients have its address: see
+    /// [`trusted_proxies`](Self::trusted_proxies).
     pub fn max_pending_handshakes_per_ip(mut self, most: usize) -> Self {
-        self.max_pending_per_ip = most.max(1);
+        self.max_pending_per_ip = PerIp::Any(most.max(1));
         self
     }
 

@@ -15,7 +15,7 @@ use super::retry_later;
 /// The handshakes of a server that are pending.
 pub(super) struct Pending {
     most: usize,
-    most_per_ip: usize,
+    per_ip: PerIp,
     counts: Mutex<Counts>,
     refusals: Arc<Semaphore>,
 }
@@ -24,6 +24,15 @@ pub(super) struct Pending {
 struct Counts {
     all: usize,
     by_ip: HashMap<IpAddr, usize>,
+}
+
+/// How many handshakes of one address may be pending.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PerIp {
+    /// Of any address this many.
+    Any(usize),
+    /// This many, but any number of this machine's own programs.
+    Foreign(usize),
 }
 
 /// A pending handshake; it ends when this is dropped.
@@ -40,9 +49,9 @@ pub(super) enum TooMany {
 }
 
 impl Pending {
-    pub(super) fn new(most: usize, most_per_ip: usize) -> Arc<Self> {
+    pub(super) fn new(most: usize, per_ip: PerIp) -> Arc<Self> {
         let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
-        Arc::new(Self { most, most_per_ip, counts: Mutex::default(), refusals })
+        Arc::new(Self { most, per_ip, counts: Mutex::default(), refusals })
     }
 
     /// Begins a handshake with a client whose address is not known yet.
@@ -82,7 +91,11 @@ impl Handshake {
         if let Some(before) = self.ip.take() {
             counts.leave(before);
         }
-        if counts.by_ip.get(&ip).is_some_and(|count| *count >= self.pending.most_per_ip) {
+        let most = match self.pending.per_ip {
+            PerIp::Foreign(_) if ip.is_loopback() => return Ok(()),
+            PerIp::Foreign(most) | PerIp::Any(most) => most,
+        };
+        if counts.by_ip.get(&ip).is_some_and(|count| *count >= most) {
             return Err(TooMany::OfOneAddress);
         }
         *counts.by_ip.entry(ip).or_default() += 1;
@@ -130,8 +143,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn programs_of_this_machine_are_not_counted_unless_a_bound_was_set() {
+        for (per_ip, refused) in
+            [(PerIp::Foreign(1), None), (PerIp::Any(1), Some(TooMany::OfOneAddress))]
+        {
+            let pending = Pending::new(9, per_ip);
+            let local = "127.0.0.1".parse().unwrap();
+            let mut first = pending.begin().unwrap();
+            let mut second = pending.begin().unwrap();
+            first.is_of(local).unwrap();
+            assert_eq!(second.is_of(local).err(), refused);
+        }
+    }
+
+    #[test]
     fn an_address_has_an_entry_only_while_a_handshake_of_it_is_pending() {
-        let pending = Pending::new(3, 2);
+        let pending = Pending::new(3, PerIp::Any(2));
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
         let mapped = "::ffff:192.0.2.1".parse().unwrap();
         let mut first = pending.begin().unwrap();
