@@ -153,6 +153,9 @@ mod tests {
             let mut second = pending.begin().unwrap();
             first.is_of(local).unwrap();
             assert_eq!(second.is_of(local).err(), refused);
+            let foreign = "192.0.2.1".parse().unwrap();
+            first.is_of(foreign).unwrap();
+            assert_eq!(second.is_of(foreign), Err(TooMany::OfOneAddress));
         }
     }
 
