@@ -100,7 +100,8 @@ impl Upgrades {
             let Self { shared, place, .. } = this;
             let acceptor = &shared.routes.acceptor;
             let ws = acceptor.start(io, &admitted.accepted, &received, Some(client));
-            let (running, life) = (admitted.start(ws), shared.life.clone());
+            let (mut running, life) = (admitted.start(ws), shared.life.clone());
+            running.begin().await;
             tokio::spawn(async move {
                 running.run(life).await;
                 drop(place);

@@ -443,7 +443,8 @@ impl Shared {
         let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(client));
         let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
         drop(handshake);
-        let (running, life) = (admitted.start(ws), self.life.clone());
+        let (mut running, life) = (admitted.start(ws), self.life.clone());
+        running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
             running.run(life).await;

@@ -1,6 +1,6 @@
 //! Which handler serves which path.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -112,6 +112,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Polls the handler a first time. To be called as soon as the 101 is out: what a handler does
+    /// first, such as to join a topic, is then done before the client's next message can arrive,
+    /// on this connection or another.
+    pub(crate) async fn begin(&mut self) {
+        poll_fn(|cx| {
+            if let Some(handler) = &mut self.handler {
+                handler.poll_early(cx);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
     pub(crate) async fn run(mut self, mut life: Life) {
@@ -159,15 +172,34 @@ async fn hand_over(parted: &mut oneshot::Receiver<Box<Link<AnyIo>>>, code: Close
 }
 
 /// A future that ends with `None` when it panics.
-struct Guarded<T>(BoxFuture<T>);
+struct Guarded<T> {
+    future: BoxFuture<T>,
+    /// How it ended, if it did so when it was polled early.
+    early: Option<Option<T>>,
+}
 
-impl<T> Future for Guarded<T> {
+impl<T> Guarded<T> {
+    fn poll_early(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(outcome) = self.poll_future(cx) {
+            self.early = Some(outcome);
+        }
+    }
+
+    fn poll_future(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl<T: Unpin> Future for Guarded<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
+        match self.early.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.poll_future(cx),
         }
     }
 }
@@ -175,5 +207,5 @@ impl<T> Future for Guarded<T> {
 /// Calls `make` and makes its future safe to poll: a panic in either ends in `None`, and the thread
 /// goes on serving others.
 fn guard<T>(make: AssertUnwindSafe<impl FnOnce() -> BoxFuture<T>>) -> Option<Guarded<T>> {
-    catch_unwind(make).ok().map(Guarded)
+    catch_unwind(make).ok().map(|future| Guarded { future, early: None })
 }
