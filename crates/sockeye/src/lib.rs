@@ -47,6 +47,8 @@ mod io;
 mod link;
 mod message;
 mod pings;
+#[cfg(any(feature = "client", feature = "server"))]
+mod race;
 #[cfg(feature = "server")]
 mod server;
 mod split;

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest as _, Sha1};
+use sha1_smol::Sha1;
 
 /// Returns the `Sec-WebSocket-Accept` value that answers `key`, over its literal text.
 ///
@@ -13,8 +13,9 @@ use sha1::{Digest as _, Sha1};
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> String {
-    let digest = Sha1::new().chain_update(key.as_bytes()).chain_update(GUID).finalize();
-    STANDARD.encode(digest)
+    let mut digest = Sha1::from(key.as_bytes());
+    digest.update(GUID);
+    STANDARD.encode(digest.digest().bytes())
 }
 
 /// Returns the text of a client's 16 random bytes.

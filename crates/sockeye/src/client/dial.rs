@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AnyIo, tune};
+use crate::race::{First, race};
 
 /// The head start of each address before the next is tried too (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -25,7 +26,7 @@ pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
             Error::new(ErrorKind::Dns, format!("no address for {}", url.host())).with_source(error)
         })?
         .collect();
-    let tcp = race(interleave(addresses)).await;
+    let tcp = first_to_answer(interleave(addresses)).await;
     let tcp = tcp.map_err(|error| {
         Error::new(ErrorKind::Connect, format!("cannot connect to {name}")).with_source(error)
     })?;
@@ -70,7 +71,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the first address that answers. Each gets a head start; one that fails passes the
 /// turn on at once.
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -85,13 +86,10 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         }
         let head_start =
             async { if is_last { future::pending().await } else { sleep(HEAD_START).await } };
-        tokio::select! {
-            Some(attempt) = attempts.join_next() => match attempt {
-                Ok(Ok(tcp)) => return Ok(tcp),
-                Ok(Err(error)) => failure = error,
-                Err(_) => {}
-            },
-            () = head_start => {}
+        match race(attempts.join_next(), head_start).await {
+            First::One(Some(Ok(Ok(tcp)))) => return Ok(tcp),
+            First::One(Some(Ok(Err(error)))) => failure = error,
+            First::One(_) | First::Other(()) => {}
         }
     }
 }
@@ -116,7 +114,7 @@ mod tests {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bad = closed.local_addr().unwrap();
         drop(closed);
-        let tcp = race(vec![bad, good]).await.unwrap();
+        let tcp = first_to_answer(vec![bad, good]).await.unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), good);
     }
     /// Dials TLS for `url` over a connection to a server that only looks at the ClientHello, and

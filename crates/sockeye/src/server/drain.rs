@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use crate::clock;
 use crate::control::Control;
+use crate::race::race;
 
 /// How a server takes leave of its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +82,7 @@ impl Life {
 
     /// Runs `served` to its end, or until the server drops it.
     pub(super) async fn until_dropped(&mut self, served: impl Future<Output = ()>) {
-        tokio::select! {
-            () = served => {}
-            _ = self.wait_for(|phase| matches!(phase, Phase::Dropping)) => {}
-        }
+        race(served, self.wait_for(|phase| matches!(phase, Phase::Dropping))).await;
     }
 
     async fn wait_for(&mut self, reached: impl FnMut(&Phase) -> bool) -> Phase {

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AnyIo, tune};
+use crate::race::race;
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
 use crate::websocket::WebSocket;
@@ -302,10 +303,7 @@ impl Listening {
     /// # Errors
     /// None; accepting goes on whatever happens to single connections.
     pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
-        tokio::select! {
-            () = accept_all(&self.listener, &self.shared) => {}
-            _ = shutdown => {}
-        }
+        race(shutdown, accept_all(&self.listener, &self.shared)).await;
         drop(self.listener);
         let deadline = drain.deadline;
         self.phase.send_replace(Phase::Draining(drain));

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::held;
 use crate::io::AnyIo;
 use crate::link::Link;
+use crate::race::{First, both, race};
 use crate::websocket::WebSocket;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -128,10 +129,7 @@ impl Running {
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
     pub(crate) async fn run(mut self, mut life: Life) {
-        tokio::select! {
-            () = serve(&mut self.handler, &mut self.parted) => {}
-            () = life.end(&self.control) => {}
-        }
+        race(serve(&mut self.handler, &mut self.parted), life.end(&self.control)).await;
     }
 }
 
@@ -142,9 +140,8 @@ async fn serve(
     let Some(running) = handler else {
         return hand_over(parted, CloseCode::INTERNAL).await;
     };
-    tokio::select! {
-        biased;
-        outcome = &mut *running => {
+    match race(&mut *running, &mut *parted).await {
+        First::One(outcome) => {
             let code = match outcome {
                 Some(Ok(())) => CloseCode::NORMAL,
                 Some(Err(_)) | None => CloseCode::INTERNAL,
@@ -153,13 +150,16 @@ async fn serve(
             hand_over(parted, code).await;
         }
         // The handler let go of the connection and does something else.
-        link = &mut *parted => {
+        First::Other(link) => {
             let goodbye = async {
                 if let Ok(link) = link {
                     held::part(link, CloseCode::NORMAL).await;
                 }
             };
-            Box::pin(async { tokio::join!(goodbye, running) }).await;
+            let rest = async {
+                running.await;
+            };
+            Box::pin(both(goodbye, rest)).await;
         }
     }
 }
