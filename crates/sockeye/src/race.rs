@@ -2,6 +2,8 @@
 //! procedural macros that they bring along.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
+#[cfg(feature = "server")]
 use std::pin::pin;
 use std::task::Poll;
 
@@ -13,14 +15,20 @@ pub(crate) enum First<A, B> {
     Other(B),
 }
 
-/// Waits for the first of two futures; the other is dropped.
-pub(crate) async fn race<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|cx| match one.as_mut().poll(cx) {
+/// Waits for the first of two futures. They are taken by reference, `pin!` in the caller, so that its
+/// own future holds each of them once.
+pub(crate) fn race<A, B>(
+    mut one: A,
+    mut other: B,
+) -> impl Future<Output = First<A::Output, B::Output>>
+where
+    A: Future + Unpin,
+    B: Future + Unpin,
+{
+    poll_fn(move |cx| match Pin::new(&mut one).poll(cx) {
         Poll::Ready(output) => Poll::Ready(First::One(output)),
-        Poll::Pending => other.as_mut().poll(cx).map(First::Other),
+        Poll::Pending => Pin::new(&mut other).poll(cx).map(First::Other),
     })
-    .await
 }
 
 /// Waits for both of two futures, which run side by side.

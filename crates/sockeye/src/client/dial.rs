@@ -1,6 +1,7 @@
 //! Reaching a server: DNS, TCP with a head start for the first address, TLS.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 use std::{future, io};
 
@@ -86,7 +87,7 @@ async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         }
         let head_start =
             async { if is_last { future::pending().await } else { sleep(HEAD_START).await } };
-        match race(attempts.join_next(), head_start).await {
+        match race(pin!(attempts.join_next()), pin!(head_start)).await {
             First::One(Some(Ok(Ok(tcp)))) => return Ok(tcp),
             First::One(Some(Ok(Err(error)))) => failure = error,
             First::One(_) | First::Other(()) => {}

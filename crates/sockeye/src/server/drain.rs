@@ -1,6 +1,7 @@
 //! How a server stops: no new connections, a Close frame for each that is open, a last deadline.
 
 use std::future::{self, Future};
+use std::pin::pin;
 use std::time::Duration;
 
 use sockeye_proto::CloseCode;
@@ -82,7 +83,8 @@ impl Life {
 
     /// Runs `served` to its end, or until the server drops it.
     pub(super) async fn until_dropped(&mut self, served: impl Future<Output = ()>) {
-        race(served, self.wait_for(|phase| matches!(phase, Phase::Dropping))).await;
+        let dropping = pin!(self.wait_for(|phase| matches!(phase, Phase::Dropping)));
+        race(pin!(served), dropping).await;
     }
 
     async fn wait_for(&mut self, reached: impl FnMut(&Phase) -> bool) -> Phase {

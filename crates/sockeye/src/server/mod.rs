@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -303,7 +304,7 @@ impl Listening {
     /// # Errors
     /// None; accepting goes on whatever happens to single connections.
     pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
-        race(shutdown, accept_all(&self.listener, &self.shared)).await;
+        race(pin!(shutdown), pin!(accept_all(&self.listener, &self.shared))).await;
         drop(self.listener);
         let deadline = drain.deadline;
         self.phase.send_replace(Phase::Draining(drain));

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -129,7 +129,8 @@ impl Running {
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
     pub(crate) async fn run(mut self, mut life: Life) {
-        race(serve(&mut self.handler, &mut self.parted), life.end(&self.control)).await;
+        let served = pin!(serve(&mut self.handler, &mut self.parted));
+        race(served, pin!(life.end(&self.control))).await;
     }
 }
 
