@@ -8,6 +8,7 @@
     reason = "the functions that tests share fail the test in which they fail"
 )]
 
+mod scratch;
 #[path = "connect/support.rs"]
 mod support;
 #[cfg(target_os = "linux")]
@@ -17,10 +18,9 @@ mod terminal;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use scratch::Scratch;
 use sockeye::CloseCode;
-use support::{
-    HOSTILE, PATIENCE, Scratch, TestServer, command, finish, read_line, run, run_command,
-};
+use support::{HOSTILE, PATIENCE, TestServer, command, finish, read_line, run, run_command};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;

@@ -15,6 +15,7 @@ mod ending;
 mod frames;
 #[path = "serve/http.rs"]
 mod http;
+mod scratch;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]

@@ -1,7 +1,6 @@
 //! A server to talk to, and the real binary run against it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -166,28 +165,4 @@ pub(crate) async fn read_line(from: &mut (impl AsyncReadExt + Unpin)) -> String 
         }
     };
     timeout(PATIENCE, reading).await.expect("a line comes")
-}
-
-/// A directory of its own for one test's files.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sockeye-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    /// Writes a file and returns its path.
-    pub(crate) fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

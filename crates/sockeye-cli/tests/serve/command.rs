@@ -5,7 +5,8 @@ use sockeye::tls::Tls;
 use sockeye::{Client, Config, DeflateConfig, Message};
 use tokio::net::TcpListener;
 
-use crate::support::{Scratch, Served, TEXT, command, handshake, receive, run};
+use crate::scratch::Scratch;
+use crate::support::{Served, TEXT, command, handshake, receive, run};
 
 // CMD-001
 #[tokio::test]
