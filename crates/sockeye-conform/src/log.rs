@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::frame::Header;
+
 /// One thing that happened on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -43,39 +45,99 @@ pub struct Log {
     /// How many stood between the first and the last.
     pub left_out: usize,
     /// The last entries.
-    pub last: VecDeque<Entry>,
+    pub last: Vec<Entry>,
 }
 
-impl Log {
+/// The log of a connection that is still open, its entries not yet worded.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    first: Vec<Happening>,
+    left_out: usize,
+    last: VecDeque<Happening>,
+}
+
+/// An entry before it is worded.
+#[derive(Debug)]
+struct Happening {
+    at: Duration,
+    by: By,
+    what: What,
+    /// The first bytes on the wire and of the payload.
+    wire: Vec<u8>,
+    payload: Vec<u8>,
+    payload_is_cut: bool,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum What {
+    Frame(Header),
+    Said(String),
+}
+
+impl Recorder {
     /// Appends what somebody did, with as many of the wire's and the payload's bytes as are kept.
-    pub(crate) fn add(&mut self, at: Duration, by: By, what: String, wire: &[u8], payload: &[u8]) {
-        if self.first.len() >= ENDS && self.last.len() >= ENDS {
+    pub(crate) fn add(&mut self, at: Duration, by: By, what: What, wire: &[u8], payload: &[u8]) {
+        let start = |bytes: &[u8]| bytes.get(..BYTES).unwrap_or(bytes).to_vec();
+        let payload_is_cut = payload.len() > BYTES;
+        let (wire, payload) = (start(wire), start(payload));
+        let happening = Happening { at, by, what, wire, payload, payload_is_cut };
+        if self.first.len() < ENDS {
+            self.first.push(happening);
+            return;
+        }
+        if self.last.len() >= ENDS {
             self.last.pop_front();
             self.left_out += 1;
         }
-        let entry = Entry {
-            at_ms: (at.as_secs_f64() * 1e6).round() / 1e3,
-            by,
-            what,
-            hex: wire.iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect(),
-            payload: readable(payload),
-        };
-        if self.first.len() < ENDS {
-            self.first.push(entry);
-        } else {
-            self.last.push_back(entry);
+        self.last.push_back(happening);
+    }
+
+    /// Words the entries.
+    pub(crate) fn log(&self) -> Log {
+        Log {
+            first: self.first.iter().map(Happening::entry).collect(),
+            left_out: self.left_out,
+            last: self.last.iter().map(Happening::entry).collect(),
         }
     }
 }
 
-/// Returns the beginning of some bytes as a person reads them.
+impl Happening {
+    fn entry(&self) -> Entry {
+        let mut payload = readable(&self.payload);
+        if self.payload_is_cut {
+            payload.push('…');
+        }
+        Entry {
+            at_ms: (self.at.as_secs_f64() * 1e6).round() / 1e3,
+            by: self.by,
+            what: match &self.what {
+                What::Frame(header) => header.tell(),
+                What::Said(text) => text.clone(),
+            },
+            hex: self.wire.iter().map(|byte| format!("{byte:02x}")).collect(),
+            payload,
+        }
+    }
+}
+
+/// Returns bytes as a person reads them.
 pub(crate) fn readable(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(BYTES)];
-    let text = match std::str::from_utf8(start) {
+    match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
-        _ => start.escape_ascii().to_string(),
-    };
-    if start.len() < bytes.len() { text + "…" } else { text }
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+/// Returns the beginning of a payload as a person reads it, with its length.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    match bytes.get(..BYTES) {
+        Some(start) if start.len() < bytes.len() => {
+            format!("{} bytes: '{}…'", bytes.len(), readable(start))
+        }
+        _ => format!("'{}'", readable(bytes)),
+    }
 }
 
 /// Entries kept at each end of a conversation.

@@ -40,7 +40,7 @@ pub enum AgentRole {
 }
 
 /// What a reader has to know of a case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CaseInfo {
     /// Its name in the suite, such as `6.4.1` or `FRM-012.2`.
     pub id: String,
@@ -85,6 +85,15 @@ impl CaseResult {
 }
 
 impl Report {
+    /// Gathers the results of some agents.
+    pub(crate) fn new(agents: Vec<Agent>, cases: Vec<CaseInfo>) -> Self {
+        Self {
+            tester: concat!("sockeye-conform ", env!("CARGO_PKG_VERSION")).into(),
+            agents,
+            cases,
+        }
+    }
+
     /// Tells whether any case failed for any agent.
     pub fn has_failures(&self) -> bool {
         let mut results = self.agents.iter().flat_map(|agent| agent.results.values());

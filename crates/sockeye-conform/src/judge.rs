@@ -1,0 +1,215 @@
+//! Judges how a case went, from what the tester saw.
+
+use std::time::Duration;
+
+use crate::case::{Case, Ending, Script, Seen, Starter};
+use crate::log::excerpt;
+use crate::opening::Strict;
+use crate::player::{Dropped, Ended, Record};
+use crate::report::CaseResult;
+use crate::verdict::Verdict;
+
+/// A verdict and, unless it is OK, its reason.
+type Judgement = (Verdict, String);
+
+/// Returns what a case came to.
+pub(crate) fn judge(case: &Case, record: &Record, echoed: usize, now: Duration) -> CaseResult {
+    let fuzzer = &record.fuzzer;
+    let (behavior, reason) = judge_behavior(case, record);
+    let ends_early = record.refused || record.lacks_compression;
+    let (behavior_close, close_reason) = match ends_early || record.failure.is_some() {
+        true => (Verdict::Ok, String::new()),
+        false => judge_close(case, record),
+    };
+    let reasons = [reason, close_reason].into_iter().filter(|reason| !reason.is_empty());
+    CaseResult {
+        behavior,
+        behavior_close,
+        reason: reasons.collect::<Vec<_>>().join("; "),
+        duration_ms: (now.as_secs_f64() * 1e6).round() / 1e3,
+        close_code: fuzzer.received.flatten(),
+        saw: tell_all(case, record, echoed),
+        wire: fuzzer.log(),
+    }
+}
+
+/// Tells whether what was seen is what is expected, wildcards included.
+pub(crate) fn fits(expected: &[Seen], seen: &[Seen]) -> bool {
+    match (expected.split_first(), seen.split_first()) {
+        (None, None) => true,
+        (Some((Seen::Anything, _)), _) => true,
+        (Some((Seen::Pongs, rest)), _) => {
+            let pongs = seen.iter().take_while(|seen| matches!(seen, Seen::Pong(_))).count();
+            (0..=pongs).any(|pongs| fits(rest, seen.get(pongs..).unwrap_or_default()))
+        }
+        (Some((one, expected)), Some((other, seen))) => one == other && fits(expected, seen),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// Tells a reader what was seen.
+pub(crate) fn tell(seen: &Seen) -> String {
+    match seen {
+        Seen::Text(bytes) => format!("TEXT {}", excerpt(bytes)),
+        Seen::Binary(bytes) => format!("BINARY {}", excerpt(bytes)),
+        Seen::Pong(bytes) => format!("PONG {}", excerpt(bytes)),
+        Seen::Open(note) => format!("open {note}"),
+        Seen::Pongs => "PONG *".into(),
+        Seen::Anything => "any".into(),
+    }
+}
+
+fn judge_behavior(case: &Case, record: &Record) -> Judgement {
+    let fuzzer = &record.fuzzer;
+    if let Some(problem) = record.failure.as_ref().or(fuzzer.violation.as_ref()) {
+        return (Verdict::Failed, problem.clone());
+    }
+    if record.lacks_compression {
+        return (Verdict::Unimplemented, "permessage-deflate was not agreed".into());
+    }
+    let lax = (Verdict::NonStrict, "another answer is right, this one is tolerable".to_owned());
+    let strict = record.opening != Some(Strict::No);
+    if record.refused {
+        return if strict { right() } else { lax };
+    }
+    let (verdict, reason) = match (&case.script, &case.expect) {
+        (Script::Echoes(_), _) => match fuzzer.seen.as_slice() {
+            [] => right(),
+            [more, ..] => (Verdict::Failed, format!("after the last echo: {}", tell(more))),
+        },
+        (Script::Actions { .. }, None) => (Verdict::Informational, String::new()),
+        (Script::Actions { .. }, Some(expect)) if fits(expect, &fuzzer.seen) => right(),
+        (Script::Actions { .. }, Some(expect)) => {
+            let lenient = case.lenient.as_ref().is_some_and(|lenient| fits(lenient, &fuzzer.seen));
+            let reason = difference(expect, &fuzzer.seen);
+            (if lenient { Verdict::NonStrict } else { Verdict::Failed }, reason)
+        }
+    };
+    if verdict == Verdict::Ok && !strict { lax } else { (verdict, reason) }
+}
+
+/// Names the first place where what was seen is not what was expected.
+fn difference(expected: &[Seen], seen: &[Seen]) -> String {
+    let same = expected.iter().zip(seen).take_while(|(one, other)| one == other).count();
+    match (expected.get(same), seen.get(same)) {
+        (Some(expected), Some(seen)) => format!("{} instead of {}", tell(seen), tell(expected)),
+        (Some(expected), None) => format!("{} did not come", tell(expected)),
+        (None, Some(seen)) => format!("{} came and should not", tell(seen)),
+        (None, None) => String::new(),
+    }
+}
+
+/// Judges the closing handshake and the end of the transport.
+fn judge_close(case: &Case, record: &Record) -> Judgement {
+    let (end, fuzzer) = (&case.end, &record.fuzzer);
+    let ending = match (fuzzer.received, record.dropped) {
+        (Some(Some(code)), _) => Ending::Code(code),
+        (Some(None), _) => Ending::NoCode,
+        (None, Some(Dropped::Peer(_))) => Ending::Drop,
+        (None, _) if end.right.contains(&Ending::Any) => Ending::Any,
+        (None, _) => return (Verdict::Failed, "the peer did not end the connection".into()),
+    };
+    let is_in = |list: &[Ending]| list.contains(&ending) || list.contains(&Ending::Any);
+    let is_right =
+        is_in(&end.right) || case.autobahn && matches!(ending, Ending::NoCode | Ending::Drop);
+    let wrong_starter = match fuzzer.starter {
+        Some(starter) => starter != end.starter,
+        None => end.starter == Starter::Tester,
+    };
+    let anyone = end.right.contains(&Ending::Any) || end.lenient.contains(&Ending::Any);
+    if wrong_starter && !anyone {
+        let who = match (fuzzer.starter, ending) {
+            (Some(Starter::Tester), _) => "the peer left it to the tester to close".to_owned(),
+            (_, ending) => format!("the peer ended the connection first, by {}", name(ending)),
+        };
+        return (Verdict::Failed, who);
+    }
+    if end.clean && fuzzer.received.is_none() {
+        return (Verdict::Unclean, "the closing handshake is not complete".into());
+    }
+    if end.clean && record.is_client && record.dropped == Some(Dropped::TesterGaveUp) {
+        return (Verdict::Unclean, "the server did not end TCP after both Close frames".into());
+    }
+    if is_right {
+        return right();
+    }
+    let reason = format!("ended by {}, not by {}", name(ending), names(&end.right));
+    match ending {
+        _ if is_in(&end.lenient) => (Verdict::NonStrict, reason),
+        Ending::Code(_) | Ending::NoCode => (Verdict::WrongCode, reason),
+        Ending::Drop | Ending::Any => (Verdict::Unclean, reason),
+    }
+}
+
+fn right() -> Judgement {
+    (Verdict::Ok, String::new())
+}
+
+fn name(ending: Ending) -> String {
+    match ending {
+        Ending::Code(code) => format!("the close code {code}"),
+        Ending::NoCode => "a Close frame without a code".into(),
+        Ending::Drop => "dropping TCP".into(),
+        Ending::Any => "anything".into(),
+    }
+}
+
+fn names(endings: &[Ending]) -> String {
+    endings.iter().map(|ending| name(*ending)).collect::<Vec<_>>().join(" or ")
+}
+
+/// Lists for a reader what was seen and how it ended.
+fn tell_all(case: &Case, record: &Record, echoed: usize) -> Vec<String> {
+    let fuzzer = &record.fuzzer;
+    let mut lines = Vec::new();
+    if matches!(case.script, Script::Echoes(_)) {
+        lines.push(format!("{echoed} echoes"));
+    }
+    lines.extend(fuzzer.seen.iter().take(MOST).map(tell));
+    if fuzzer.seen.len() > MOST {
+        lines.push(format!("and {} more", fuzzer.seen.len() - MOST));
+    }
+    let starter = match fuzzer.starter {
+        Some(Starter::Tester) => "the tester closed",
+        Some(Starter::Peer) => "the peer closed",
+        None if record.refused => "the handshake was refused",
+        None => "nobody closed",
+    };
+    let close = match fuzzer.received {
+        Some(Some(code)) => format!(", the peer with {code}"),
+        Some(None) => ", the peer without a code".into(),
+        None => String::new(),
+    };
+    let dropped = match record.dropped {
+        Some(Dropped::Peer(Ended::Eof)) => ", the peer ended TCP",
+        Some(Dropped::Peer(Ended::Reset)) => ", the peer reset TCP",
+        Some(Dropped::TesterAfterClose) => ", the tester ended TCP in its turn",
+        Some(Dropped::TesterGaveUp) => ", the tester gave up",
+        None => "",
+    };
+    lines.push(format!("{starter}{close}{dropped}"));
+    lines
+}
+
+/// As many of the things seen are listed.
+const MOST: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pong(text: &str) -> Seen {
+        Seen::Pong(text.into())
+    }
+
+    #[test]
+    fn pongs_and_anything_stand_for_many() {
+        let any = [Seen::Pongs, pong("z")];
+        assert!(fits(&any, &[pong("z")]));
+        assert!(fits(&any, &[pong("a"), pong("b"), pong("z")]));
+        assert!(!fits(&any, &[pong("a")]));
+        assert!(!fits(&any, &[Seen::Text(vec![]), pong("z")]));
+        assert!(fits(&[pong("a"), Seen::Anything], &[pong("a"), pong("b")]));
+        assert!(!fits(&[pong("a"), Seen::Anything], &[pong("b")]));
+    }
+}

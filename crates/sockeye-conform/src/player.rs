@@ -1,0 +1,575 @@
+//! Plays one case: decides, byte by byte in and act by act out, what the tester does next.
+//!
+//! Does no I/O and reads no clock: whoever owns the connection asks for the next [`Act`], carries it
+//! out, and reports what came in and when. Judging what happened is left to `judge.rs`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::case::{Action, Case, Client, Echoes, FrameForm, Script, Seen, Source};
+use crate::fuzzer::Fuzzer;
+use crate::judge;
+use crate::log::By;
+use crate::opening::{ClientOpening, Opened, ServerOpening, Strict, Target};
+use crate::report::CaseResult;
+use crate::wire::deflate::{Agreed, Codec};
+use crate::wire::frame::{BINARY, CONTINUATION, TEXT};
+use crate::wire::http::Head;
+
+/// What the tester does next on its connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Writes bytes, and takes in what comes meanwhile.
+    Write(Vec<u8>),
+    /// Takes in what comes; at the latest at this time asks again.
+    Read { until: Duration },
+    /// Leaves unread what comes, up to this time.
+    Stall { until: Duration },
+    /// Ends its own direction of the connection.
+    HalfClose,
+    /// Drops the connection; the case is over.
+    Drop,
+}
+
+/// How a peer ended the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// In good order.
+    Eof,
+    /// By a reset, or an error that amounts to it.
+    Reset,
+}
+
+/// The end that ended the transport first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    Peer(Ended),
+    /// The tester, as a server does after both Close frames.
+    TesterAfterClose,
+    /// The tester, because nothing happened any more.
+    TesterGaveUp,
+}
+
+/// How a case went, for the judge.
+pub(crate) struct Record {
+    pub(crate) fuzzer: Fuzzer,
+    pub(crate) dropped: Option<Dropped>,
+    pub(crate) opening: Option<Strict>,
+    /// The peer refused the handshake, as it should.
+    pub(crate) refused: bool,
+    pub(crate) lacks_compression: bool,
+    /// What the run of echoes or the handshake lacks.
+    pub(crate) failure: Option<String>,
+    /// The tester plays the client.
+    pub(crate) is_client: bool,
+}
+
+/// One case in play.
+pub(crate) struct Player {
+    case: Arc<Case>,
+    phase: Phase,
+    record: Record,
+    /// Writes of the opening, with pauses between them.
+    head: VecDeque<Vec<u8>>,
+    steps: VecDeque<Action>,
+    /// When the step that waits is over, and whether it is a stall.
+    wait: Option<Wait>,
+    /// How many echoes have been asked for, and how many are in.
+    asked: usize,
+    echoed: usize,
+    /// Nothing may take longer than this.
+    deadline: Duration,
+    inbox: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request is out or on its way; the answer is not in.
+    Asking(Box<ClientOpening>),
+    /// The response is out; the client must end the connection.
+    Refusing,
+    Playing,
+    /// Nothing more to send: the transport must end.
+    Ending {
+        until: Duration,
+    },
+    Over,
+}
+
+#[derive(Debug)]
+struct Wait {
+    until: Duration,
+    then: Then,
+}
+
+#[derive(Debug)]
+enum Then {
+    GoOn,
+    Note(Option<String>),
+    Stalled,
+    Close,
+    Drop,
+}
+
+impl Player {
+    /// Plays the client to a server under test.
+    pub(crate) fn to_server(case: Arc<Case>, target: &Target, nonce: [u8; 16]) -> Self {
+        let mut opening = ClientOpening::new(&case, target, nonce);
+        let request = std::mem::take(&mut opening.request);
+        let mut player = Self::new(case, Phase::Asking(Box::new(opening)), true);
+        player.record.fuzzer.record(By::Tester, "the request".into(), &request, &request);
+        player.head = player.chunks(request);
+        player
+    }
+
+    /// Plays the server to a client under test, whose request is in.
+    pub(crate) fn to_client(case: Arc<Case>, request: &Head) -> Self {
+        let mut player = Self::new(case.clone(), Phase::Playing, false);
+        match ServerOpening::new(&case, request) {
+            Ok(opening) => {
+                let response = opening.response;
+                player.record.fuzzer.record(
+                    By::Tester,
+                    "the response".into(),
+                    &response,
+                    &response,
+                );
+                player.head = player.chunks(response);
+                player.record.opening = Some(Strict::Yes);
+                if opening.client == Client::Fails {
+                    player.phase = Phase::Refusing;
+                } else if opening.lacks_compression {
+                    player.give_up_compression();
+                }
+                player.agree(opening.agreed);
+            }
+            Err(problem) => player.fail(problem),
+        }
+        player
+    }
+
+    fn new(case: Arc<Case>, phase: Phase, is_client: bool) -> Self {
+        let (steps, deadline) = match &case.script {
+            Script::Actions { send, .. } => {
+                let waits: Duration = send.iter().map(duration).sum();
+                let pauses = case.opening.pause * 1000;
+                (send.iter().cloned().collect(), PATIENCE + waits + pauses)
+            }
+            Script::Echoes(echoes) => (VecDeque::new(), PATIENCE + echoes.timeout),
+        };
+        let record = Record {
+            fuzzer: Fuzzer::new(is_client),
+            dropped: None,
+            opening: None,
+            refused: false,
+            lacks_compression: false,
+            failure: None,
+            is_client,
+        };
+        Self {
+            case,
+            phase,
+            record,
+            head: VecDeque::new(),
+            steps,
+            wait: None,
+            asked: 0,
+            echoed: 0,
+            deadline,
+            inbox: Vec::new(),
+        }
+    }
+
+    /// Returns what to do next.
+    pub(crate) fn next(&mut self, now: Duration) -> Act {
+        self.record.fuzzer.now = now;
+        loop {
+            if self.record.dropped.is_some() || matches!(self.phase, Phase::Over) {
+                return Act::Drop;
+            }
+            if now >= self.deadline && !matches!(self.phase, Phase::Ending { .. }) {
+                self.fail(format!("time is up after {} s", self.deadline.as_secs()));
+            }
+            if let Some(act) = self.pending(now) {
+                return act;
+            }
+            if let Some(act) = self.step(now) {
+                return act;
+            }
+        }
+    }
+
+    /// Takes in what the peer wrote.
+    pub(crate) fn receive(&mut self, bytes: &[u8], now: Duration) {
+        self.record.fuzzer.now = now;
+        if let Phase::Asking(opening) = &self.phase {
+            self.inbox.extend_from_slice(bytes);
+            let opened = opening.read(&self.inbox);
+            self.opened(opened, now);
+            return;
+        }
+        if matches!(self.phase, Phase::Refusing) {
+            self.record.fuzzer.record(By::Peer, format!("{} bytes", bytes.len()), bytes, bytes);
+            self.fail("the client took the response and sent a frame".into());
+            return;
+        }
+        self.take(bytes);
+    }
+
+    /// Takes in that the peer ended the transport.
+    pub(crate) fn ended(&mut self, ended: Ended, now: Duration) {
+        self.record.fuzzer.now = now;
+        let what = match ended {
+            Ended::Eof => "the end of the connection",
+            Ended::Reset => "a reset of the connection",
+        };
+        self.record.fuzzer.record(By::Peer, what.into(), &[], &[]);
+        if let Phase::Asking(opening) = &self.phase {
+            let opened = opening.ended();
+            self.opened(opened, now);
+        }
+        if matches!(self.phase, Phase::Refusing) {
+            self.record.refused = true;
+        }
+        self.record.dropped.get_or_insert(Dropped::Peer(ended));
+    }
+
+    /// Takes in that the tester's own writes no longer get through.
+    pub(crate) fn write_failed(&mut self, now: Duration) {
+        self.ended(Ended::Reset, now);
+    }
+
+    /// Tells the case's outcome.
+    pub(crate) fn result(self, now: Duration) -> CaseResult {
+        judge::judge(&self.case, &self.record, self.echoed, now)
+    }
+
+    /// Returns what is still to be written or waited for.
+    fn pending(&mut self, now: Duration) -> Option<Act> {
+        if let Some(wait) = &self.wait {
+            if now < wait.until && !self.cuts_wait_short() {
+                let until = wait.until.min(self.deadline);
+                return Some(match wait.then {
+                    Then::Stalled => Act::Stall { until },
+                    _ => Act::Read { until },
+                });
+            }
+            self.end_wait();
+        }
+        if let Some(chunk) = self.head.pop_front() {
+            if !self.head.is_empty() && !self.case.opening.pause.is_zero() {
+                self.wait = Some(Wait { until: now + self.case.opening.pause, then: Then::GoOn });
+            }
+            return Some(Act::Write(chunk));
+        }
+        self.record.fuzzer.next_write().map(Act::Write)
+    }
+
+    /// Goes one step on; `None` to look again for what is pending.
+    fn step(&mut self, now: Duration) -> Option<Act> {
+        let closed = self.record.fuzzer.received.is_some();
+        let broken = self.record.failure.is_some() || self.record.fuzzer.violation.is_some();
+        match &self.phase {
+            Phase::Asking(_) | Phase::Refusing => Some(Act::Read { until: self.deadline }),
+            Phase::Playing if closed || broken => {
+                self.end(now);
+                None
+            }
+            Phase::Playing => self.play(now),
+            Phase::Ending { until } => {
+                let until = *until;
+                let after_close = self.is_closed();
+                if broken || after_close && !self.record.is_client || now >= until {
+                    let by_close = after_close && !self.record.is_client;
+                    self.record.dropped = Some(match by_close {
+                        true => Dropped::TesterAfterClose,
+                        false => Dropped::TesterGaveUp,
+                    });
+                    self.record.fuzzer.record(By::Tester, "drops the connection".into(), &[], &[]);
+                    self.phase = Phase::Over;
+                    return Some(Act::Drop);
+                }
+                Some(Act::Read { until })
+            }
+            Phase::Over => Some(Act::Drop),
+        }
+    }
+
+    /// Does the next action of the script.
+    fn play(&mut self, now: Duration) -> Option<Act> {
+        let case = self.case.clone();
+        if let Script::Echoes(echoes) = &case.script {
+            return self.play_echoes(echoes, now);
+        }
+        match self.steps.pop_front() {
+            Some(Action::HalfClose) => {
+                self.record.fuzzer.record(By::Tester, "ends its direction".into(), &[], &[]);
+                return Some(Act::HalfClose);
+            }
+            Some(action) => self.act(&action, now),
+            // Without news for a while a case is over, as if it said so.
+            None => self.wait = Some(Wait { until: now + SILENCE, then: Then::Drop }),
+        }
+        None
+    }
+
+    fn act(&mut self, action: &Action, now: Duration) {
+        let mut wait = |time: &Duration, then| self.wait = Some(Wait { until: now + *time, then });
+        match action {
+            Action::Wait { time, note } => wait(time, Then::Note(note.clone())),
+            Action::Stall(time) => wait(time, Then::Stalled),
+            Action::CloseAfter(time) => wait(time, Then::Close),
+            Action::DropAfter(time) => wait(time, Then::Drop),
+            Action::AutoFragment(length) => self.record.fuzzer.auto_fragment(*length),
+            Action::Close { code, reason } => self.record.fuzzer.close(*code, &reason.bytes(0)),
+            Action::Cuts(actions) => self.send_cuts(actions),
+            Action::Repeat(times, action) => {
+                for turn in 0..*times {
+                    self.send(action, turn);
+                }
+            }
+            other => self.send(other, 0),
+        }
+    }
+
+    /// Does an action that only sends.
+    fn send(&mut self, action: &Action, turn: usize) {
+        let fuzzer = &mut self.record.fuzzer;
+        match action {
+            Action::Frame(form) => fuzzer.frame(form, turn),
+            Action::Message { opcode, payload, fragment } => {
+                fuzzer.message(*opcode, &payload.bytes(turn), *fragment);
+            }
+            Action::Begin { opcode, length } => fuzzer.begin(*opcode, *length),
+            Action::Part(payload) => fuzzer.part(&payload.bytes(turn)),
+            Action::Raw(payload) => fuzzer.raw(&payload.bytes(turn)),
+            Action::End => {
+                fuzzer.frame(&FrameForm { opcode: CONTINUATION, ..FrameForm::default() }, turn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends the bytes of some actions once for each place where they can be cut.
+    fn send_cuts(&mut self, actions: &[Action]) {
+        let build = |fuzzer: &mut Fuzzer| {
+            let mut bytes = Vec::new();
+            for action in actions {
+                match action {
+                    Action::Frame(form) => bytes.extend(fuzzer.build(form, 0)),
+                    Action::Raw(payload) => bytes.extend(payload.bytes(0)),
+                    _ => {}
+                }
+            }
+            bytes
+        };
+        let length = build(&mut self.record.fuzzer).len();
+        for cut in 1..length {
+            let mut bytes = build(&mut self.record.fuzzer);
+            let rest = bytes.split_off(cut);
+            self.record.fuzzer.write_alone(bytes);
+            self.record.fuzzer.write_alone(rest);
+        }
+    }
+
+    /// Sends the next message if the echo of the one before is in.
+    fn play_echoes(&mut self, echoes: &Echoes, now: Duration) -> Option<Act> {
+        if self.echoed == echoes.count {
+            let compresses = matches!(echoes.source, Source::Sample(_)) && echoes.length >= 4096;
+            if compresses && self.record.fuzzer.inflated() == Some(0) {
+                self.fail("no echo was compressed".into());
+                return None;
+            }
+            self.close(now);
+            return None;
+        }
+        if self.asked > self.echoed {
+            return Some(Act::Read { until: self.deadline });
+        }
+        self.asked += 1;
+        let payload = echo_payload(echoes, self.echoed);
+        let opcode = if echoes.text { TEXT } else { BINARY };
+        if let Some(chop) = echoes.chop {
+            let payload = crate::case::Payload::Bytes(payload.into_owned());
+            let form = FrameForm { opcode, payload, chop: Some(chop), ..FrameForm::default() };
+            self.record.fuzzer.frame(&form, 0);
+        } else {
+            self.record.fuzzer.message(opcode, &payload, echoes.fragment);
+        }
+        None
+    }
+
+    /// Takes in bytes of frames.
+    fn take(&mut self, bytes: &[u8]) {
+        let before = self.record.fuzzer.seen.len();
+        self.record.fuzzer.receive(bytes);
+        let case = self.case.clone();
+        match &case.script {
+            Script::Echoes(echoes) => self.take_echo(echoes),
+            Script::Actions { then_close, .. } => {
+                let fuzzer = &mut self.record.fuzzer;
+                let complete = *then_close
+                    && fuzzer.sent.is_none()
+                    && fuzzer.seen.len() > before
+                    && case.expect.as_ref().is_some_and(|expect| judge::fits(expect, &fuzzer.seen));
+                if complete {
+                    fuzzer.close(Some(1000), &[]);
+                }
+            }
+        }
+    }
+
+    fn take_echo(&mut self, echoes: &Echoes) {
+        let Some(seen) = self.record.fuzzer.seen.pop() else { return };
+        let payload = echo_payload(echoes, self.echoed);
+        let is_echo = match &seen {
+            Seen::Text(echo) => echoes.text && *echo == *payload,
+            Seen::Binary(echo) => !echoes.text && *echo == *payload,
+            _ => false,
+        };
+        if is_echo && self.record.fuzzer.seen.is_empty() {
+            self.echoed += 1;
+        } else {
+            let problem = format!("instead of echo {}: {}", self.echoed + 1, judge::tell(&seen));
+            self.fail(problem);
+        }
+    }
+
+    /// Goes on from an answer to the request.
+    fn opened(&mut self, opened: Opened, now: Duration) {
+        let problem = match opened {
+            Opened::Unfinished => return,
+            Opened::Open { size, agreed, strict } => {
+                let inbox = std::mem::take(&mut self.inbox);
+                let (head, rest) = inbox.split_at(size.min(inbox.len()));
+                self.record.fuzzer.record(By::Peer, "the answer".into(), head, head);
+                self.record.opening = Some(strict);
+                self.phase = Phase::Playing;
+                self.agree(agreed);
+                if !rest.is_empty() {
+                    self.take(rest);
+                }
+                return;
+            }
+            Opened::Refused { strict } => {
+                self.record.opening = Some(strict);
+                self.record.refused = true;
+                None
+            }
+            Opened::NoCompression => {
+                self.record.opening = Some(Strict::Yes);
+                self.phase = Phase::Playing;
+                self.give_up_compression();
+                return;
+            }
+            Opened::Wrong(problem) => Some(problem),
+        };
+        let answer = std::mem::take(&mut self.inbox);
+        if !answer.is_empty() {
+            self.record.fuzzer.record(By::Peer, "the answer".into(), &answer, &answer);
+        }
+        if let Some(problem) = problem {
+            self.fail(problem);
+        }
+        self.phase = Phase::Ending { until: now };
+    }
+
+    fn agree(&mut self, agreed: Option<Agreed>) {
+        let codec = agreed.map(|agreed| match self.record.is_client {
+            true => Codec::new(agreed.client, agreed.server),
+            false => Codec::new(agreed.server, agreed.client),
+        });
+        if let Some(codec) = codec {
+            self.record.fuzzer.set_codec(codec);
+        }
+    }
+
+    fn give_up_compression(&mut self) {
+        self.record.lacks_compression = true;
+        self.record.fuzzer.close(Some(1000), &[]);
+        self.steps.clear();
+        self.wait = None;
+        self.phase = Phase::Ending { until: self.record.fuzzer.now + CLOSING };
+    }
+
+    /// Ends the case as failed.
+    pub(crate) fn fail(&mut self, problem: String) {
+        self.record.failure.get_or_insert(problem);
+        self.wait = None;
+        self.phase = Phase::Ending { until: self.record.fuzzer.now };
+    }
+
+    /// Starts the closing handshake unless it has begun, and waits for the end.
+    fn close(&mut self, now: Duration) {
+        if self.record.fuzzer.sent.is_none() {
+            self.record.fuzzer.close(Some(1000), &[]);
+        }
+        self.end(now);
+    }
+
+    fn end(&mut self, now: Duration) {
+        self.steps.clear();
+        self.wait = None;
+        self.phase = Phase::Ending { until: now + CLOSING };
+    }
+
+    fn end_wait(&mut self) {
+        let now = self.record.fuzzer.now;
+        let Some(wait) = self.wait.take() else { return };
+        let closed = self.record.fuzzer.received.is_some();
+        match wait.then {
+            Then::Note(Some(note)) if !closed => self.record.fuzzer.seen.push(Seen::Open(note)),
+            Then::GoOn | Then::Note(_) | Then::Stalled => {}
+            Then::Close => self.close(now),
+            Then::Drop => self.end(now),
+        }
+    }
+
+    /// Tells whether what happened makes it idle to wait on.
+    fn cuts_wait_short(&self) -> bool {
+        let fuzzer = &self.record.fuzzer;
+        let playing = matches!(self.phase, Phase::Playing);
+        playing && (fuzzer.received.is_some() || fuzzer.violation.is_some())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.record.fuzzer.sent.is_some() && self.record.fuzzer.received.is_some()
+    }
+
+    fn chunks(&self, head: Vec<u8>) -> VecDeque<Vec<u8>> {
+        match self.case.opening.chop {
+            Some(length) => head.chunks(length.max(1)).map(<[u8]>::to_vec).collect(),
+            None => [head].into(),
+        }
+    }
+}
+
+/// Returns the payload of a message whose echo is asked for.
+fn echo_payload(echoes: &Echoes, number: usize) -> std::borrow::Cow<'_, [u8]> {
+    match &echoes.source {
+        Source::Sample(kind) => kind.sample().window(number, echoes.length, echoes.text).into(),
+        Source::Pattern(pattern) => {
+            let bytes = pattern.iter().copied().cycle().take(echoes.length);
+            bytes.collect::<Vec<u8>>().into()
+        }
+    }
+}
+
+/// Returns how long an action waits.
+fn duration(action: &Action) -> Duration {
+    match action {
+        Action::Wait { time, .. } => *time,
+        Action::Stall(time) | Action::CloseAfter(time) | Action::DropAfter(time) => *time,
+        _ => Duration::ZERO,
+    }
+}
+
+/// How long a peer may take for what is asked of it beyond the waits of the case.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the transport may take to end once the case is through.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// How long a case without an end of its own waits for news.
+const SILENCE: Duration = Duration::from_secs(2);
