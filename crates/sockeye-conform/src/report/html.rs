@@ -106,11 +106,11 @@ fn fill(template: &str, content: impl Fn(&str) -> String) -> String {
 
 /// Writes a bar of the verdicts and the share that passed.
 fn share(tally: &Tally) -> String {
-    let mut bar = String::from("<span class=\"bar\" aria-hidden=\"true\">");
+    let mut bar = String::from("<div><span class=\"bar\" aria-hidden=\"true\">");
     for (verdict, count) in tally.given() {
         let _ = write!(bar, "<i data-v=\"{verdict}\" style=\"flex-grow:{count}\"></i>");
     }
-    let _ = write!(bar, "</span> <b>{}%</b>", tally.passed_percent());
+    let _ = write!(bar, "</span> <b>{:.1}%</b></div>", tally.passed_percent());
     bar
 }
 

@@ -68,7 +68,7 @@ function sharedNumber(ids) {
 function drawMatrix() {
   matrix.classList.add(agents.length > FEW_AGENTS ? "many" : "few");
   matrix.style.setProperty("--agents", agents.length);
-  const names = agents.map((agent) => element("th", { scope: "col" }, element("span", { title: agent.label }, agent.label)));
+  const names = agents.map(({ label }) => element("th", { scope: "col" }, element("span", { title: label }, ...breakable(label))));
   const head = element("tr", {}, element("th", { scope: "col" }, "Case"), ...names);
   matrix.append(element("thead", {}, head), ...sections.map(drawSection));
   setCurrent(focusable(matrix.tBodies[0]?.rows[0], 0));
@@ -91,6 +91,7 @@ function fillSum(cell, verdicts) {
   const played = verdicts.filter(Boolean);
   const failed = played.filter((verdict) => FAILURES.includes(verdict));
   const plain = played.filter((verdict) => verdict === "OK").length;
+  cell.dataset.sign = played.length ? VERDICTS[worstOf(played)].sign : "·";
   if (failed.length) {
     cell.dataset.v = "some failed";
     cell.textContent = `${failed.length} ✕`;
@@ -266,9 +267,12 @@ function activate(event, row) {
 
 /** Opens the result of a case that needs a look first. */
 function openWorst({ verdicts, info }) {
-  const order = Object.keys(VERDICTS);
-  const worst = verdicts.reduce((worst, verdict, agent) => (order.indexOf(verdict) > order.indexOf(verdicts[worst]) ? agent : worst), 0);
-  if (verdicts[worst]) location.hash = addressOf(worst, info.id);
+  const worst = worstOf(verdicts);
+  if (worst) location.hash = addressOf(verdicts.indexOf(worst), info.id);
+}
+
+function worstOf(verdicts) {
+  return Object.keys(VERDICTS).findLast((name) => verdicts.includes(name));
 }
 
 // ---- The panel -----------------------------------------------------------------------------------------------------
@@ -306,6 +310,7 @@ function followAddress() {
   byId("panel-agent").textContent = agents[agent].label;
   byId("panel-body").replaceChildren(...drawResult(row.info, resultsOf(agent)[row.info.id]));
   showPanel();
+  link.scrollIntoView({ block: "nearest", inline: "nearest" });
   row.element.scrollIntoView({ block: "nearest" });
 }
 
@@ -317,6 +322,7 @@ function resultsOf(agent) {
 function showPanel() {
   panel.hidden = false;
   document.body.classList.add("with-panel");
+  measure();
   byId("main").inert = narrow.matches;
   byId("panel-body").scrollTop = 0;
   byId("previous").disabled = !neighbour(-1);
@@ -406,6 +412,10 @@ function drawLine(own, other, differs, at) {
   while (start < shorter && mine[start] === theirs[start]) start++;
   let end = 0;
   while (end < shorter - start && mine.at(-1 - end) === theirs.at(-1 - end)) end++;
+  // A number is told as a whole: 1000 is not 1002 in its last digit.
+  const isDigit = (character) => character >= "0" && character <= "9";
+  while (start && isDigit(mine[start - 1])) start--;
+  while (end && isDigit(mine.at(-end))) end--;
   const cut = mine.length - end;
   return [mine.slice(0, start).join(""), element("mark", {}, mine.slice(start, cut).join("")), mine.slice(cut).join("")];
 }
@@ -431,7 +441,7 @@ function drawEntry(entry) {
 }
 
 function milliseconds(ms) {
-  return ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0);
+  return ms.toFixed(ms < 10 ? 2 : ms < 10_000 ? 1 : 0);
 }
 
 // ---- Wiring --------------------------------------------------------------------------------------------------------
@@ -482,6 +492,11 @@ function measure() {
 
 function byId(id) {
   return document.getElementById(id);
+}
+
+/** Lets a name be broken behind its punctuation. */
+function breakable(name) {
+  return name.split(/(?<=[/_-])/).flatMap((part) => [part, element("wbr")]);
 }
 
 /** Makes an element with attributes and children; a child that is a string becomes text. */

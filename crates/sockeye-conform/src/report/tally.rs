@@ -32,11 +32,12 @@ impl Tally {
         self.given().filter(|(verdict, _)| verdict.is_failure()).map(|(_, count)| count).sum()
     }
 
-    /// Returns how many results in a hundred did not fail, to one place and never rounded up: with
-    /// one failure among thousands it is not 100.
+    /// Returns how many results in a hundred passed: neither failed nor for want of an extension.
+    /// To one place and never rounded up: with one failure among thousands it is not 100.
     pub fn passed_percent(&self) -> f64 {
-        let passed = (self.total() - self.failures()) as f64;
-        if self.total() == 0 { 0.0 } else { (passed * 1e3 / self.total() as f64).floor() / 10.0 }
+        let passed = self.total() - self.failures() - self.of(Verdict::Unimplemented);
+        let total = self.total().max(1);
+        (passed as f64 * 1e3 / total as f64).floor() / 10.0
     }
 }
 
@@ -86,5 +87,11 @@ mod tests {
         assert_eq!(verdicts.collect::<Tally>().passed_percent(), 99.9);
         assert_eq!([Verdict::Ok].into_iter().collect::<Tally>().passed_percent(), 100.0);
         assert_eq!(Tally::default().passed_percent(), 0.0);
+    }
+
+    #[test]
+    fn case_of_an_extension_that_is_lacking_did_not_pass() {
+        let tally: Tally = [Verdict::NonStrict, Verdict::Unimplemented].into_iter().collect();
+        assert_eq!((tally.failures(), tally.passed_percent()), (0, 50.0));
     }
 }

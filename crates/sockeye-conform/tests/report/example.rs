@@ -24,13 +24,13 @@ pub(crate) fn example() -> Report {
     let mut report =
         Report { tester: "sockeye-conform 0.1.0".to_owned(), agents: agents.collect(), cases };
     plant_evil(&mut report);
+    plant_wrong_code(&mut report);
     report
 }
 
 /// Makes one case of the second agent the one with markup in each text.
 fn plant_evil(report: &mut Report) {
-    let Some(result) = report.agents[1].results.get_mut("5.19") else { return };
-    *result = CaseResult {
+    let result = CaseResult {
         behavior: Verdict::Failed,
         behavior_close: Verdict::WrongCode,
         reason: format!("the echo is not what was sent: {EVIL}"),
@@ -39,6 +39,35 @@ fn plant_evil(report: &mut Report) {
         saw: vec!["PONG 'pongme 1!'".to_owned(), format!("TEXT '{EVIL}'")],
         wire: long_conversation(),
     };
+    report.agents[1].results.insert("5.19".to_owned(), result);
+}
+
+/// Makes one case of the third agent an ordinary failure, told as a run tells it.
+fn plant_wrong_code(report: &mut Report) {
+    let Some(case) = report.cases.iter_mut().find(|case| case.id == "7.3.2") else { return };
+    case.about = "A Close frame with a body of one byte is an error.".to_owned();
+    case.rule = "RFC 6455, section 5.5.1".to_owned();
+    case.sends = vec!["CLOSE x:61".to_owned()];
+    case.expects = vec!["the peer closes with 1002".to_owned(), "the connection ends".to_owned()];
+    let result = CaseResult {
+        behavior: Verdict::Ok,
+        behavior_close: Verdict::WrongCode,
+        reason: "closed with 1000 in place of 1002".to_owned(),
+        duration_ms: 1.62,
+        close_code: Some(1000),
+        saw: vec!["the peer closes with 1000".to_owned(), "the connection ends".to_owned()],
+        wire: short_conversation(),
+    };
+    report.agents[2].results.insert("7.3.2".to_owned(), result);
+}
+
+fn short_conversation() -> Log {
+    let first = vec![
+        entry(0.31, By::Tester, "CLOSE, 1 byte, FIN, masked", "8881a1b2c3d4c0", "a"),
+        entry(0.94, By::Peer, "CLOSE, 2 bytes, FIN, code 1000", "880203e8", ""),
+        entry(1.57, By::Peer, "the connection ends", "", ""),
+    ];
+    Log { first, ..Log::default() }
 }
 
 fn long_conversation() -> Log {
@@ -75,8 +104,8 @@ fn long_conversation() -> Log {
             "fragment5",
         ),
         entry(1003.1, By::Peer, "TEXT, 77 bytes, FIN", &"3c2f736372697074".repeat(16), EVIL),
-        entry(1040.8, By::Peer, "CLOSE, 2 bytes, FIN, 1002", "880203ea", ""),
-        entry(1041.0, By::Tester, "CLOSE, 2 bytes, FIN, masked, 1002", "8882a1b2c3d4a258", ""),
+        entry(1040.8, By::Peer, "CLOSE, 2 bytes, FIN, code 1002", "880203ea", ""),
+        entry(1041.0, By::Tester, "CLOSE, 2 bytes, FIN, masked, code 1002", "8882a1b2c3d4a258", ""),
         entry(1041.2, By::Peer, "the connection ends", "", ""),
     ]);
     Log { first, left_out: 12, last }
@@ -92,7 +121,7 @@ fn section(section: &(&str, usize, &str, &str)) -> Vec<CaseInfo> {
     let case = |place: usize| CaseInfo {
         id: format!("{number}{place}"),
         section: title.to_owned(),
-        about: format!("{}: variant {place} must come out as the rule says.", title),
+        about: format!("{title}, {place} of {count}."),
         rule: format!("RFC {rule}"),
         sends: vec!["TEXT 'fragment1' more".to_owned(), "PING 'pongme 1!'".to_owned()],
         expects: vec!["PONG 'pongme 1!'".to_owned(), "TEXT 'fragment1fragment2'".to_owned()],

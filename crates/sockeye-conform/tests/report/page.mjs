@@ -140,8 +140,8 @@ async function phone(browser) {
   const page = await open(browser);
   await page.setViewportSize({ width: 390, height: 780 });
   const width = () => page.evaluate(() => document.documentElement.scrollWidth);
+  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}-phone.png`, clip: { x: 0, y: 0, width: 390, height: 1500 }, fullPage: true });
   assert.equal(await width(), 390);
-  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}-phone.png` });
   await page.evaluate((hash) => (location.hash = hash), RESULT);
   await page.waitForSelector("#panel:not([hidden])");
   assert.equal(await width(), 390);
@@ -159,21 +159,25 @@ async function withoutScripts(browser) {
   await bare.close();
 }
 
-async function screenshots(browser) {
+/** Pictures of the page for people to look at, where a run asks for them. */
+async function pictures(browser) {
   for (const colorScheme of ["light", "dark"]) {
     const page = await open(browser);
+    const take = (name) => page.screenshot({ path: `${SCREENSHOTS}-${colorScheme}-${name}.png` });
     await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: `${SCREENSHOTS}-${colorScheme}.png` });
-    await page.evaluate((hash) => (location.hash = hash), RESULT);
+    await take("top");
+    await page.evaluate(() => (location.hash = "#Kingfisher%200.9/7.3.2"));
     await page.waitForSelector("#panel:not([hidden])");
-    await page.screenshot({ path: `${SCREENSHOTS}-${colorScheme}-panel.png` });
-    await page.click("#close");
-    await page.click("#failures");
-    await page.mouse.wheel(0, 900);
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: `${SCREENSHOTS}-${colorScheme}-failures.png` });
+    await take("panel");
+    await page.evaluate((hash) => (location.hash = hash), RESULT);
+    await page.locator(".wire li").last().scrollIntoViewIfNeeded();
+    await take("wire");
     await page.close();
   }
+  const page = await open(browser, RESULT);
+  await page.emulateMedia({ media: "print" });
+  await page.screenshot({ path: `${SCREENSHOTS}-print.png` });
+  await page.close();
 }
 
 await withBrowser(async (browser) => {
@@ -186,5 +190,5 @@ await withBrowser(async (browser) => {
   await link(browser);
   await phone(browser);
   await withoutScripts(browser);
-  if (SCREENSHOTS) await screenshots(browser);
+  if (SCREENSHOTS) await pictures(browser);
 });
