@@ -22,7 +22,7 @@ pub(crate) async fn play(mut player: Player, mut stream: Box<dyn Stream>) -> Cas
         match player.next(start.elapsed()) {
             Act::Write(bytes) => {
                 if write(&mut player, &mut stream, &bytes, &mut buffer, start).await.is_err() {
-                    player.write_failed(start.elapsed());
+                    player.ended(Ended::Reset, start.elapsed());
                 }
             }
             Act::Read { until } => read(&mut player, &mut stream, until, &mut buffer, start).await,

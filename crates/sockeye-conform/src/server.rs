@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use crate::case::{Case, Random};
 use crate::host::{self, Stream};
 use crate::log::Log;
-use crate::opening::Target;
 use crate::player::Player;
 use crate::report::{Agent, AgentRole, CaseResult, Report};
 use crate::tls::{self, TlsError};
@@ -177,7 +176,7 @@ impl ServerTest {
 async fn play_one(case: Arc<Case>, address: &Address, nonce: [u8; 16]) -> CaseResult {
     match tokio::time::timeout(CONNECT, address.connect()).await {
         Ok(Ok(stream)) => {
-            let player = Player::to_server(case, &address.target(), nonce);
+            let player = Player::to_server(case, &address.authority(), &address.path, nonce);
             host::play(player, stream).await
         }
         Ok(Err(error)) => failed(format!("cannot connect: {error}")),
@@ -232,10 +231,6 @@ impl Address {
 
     fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
-    }
-
-    fn target(&self) -> Target {
-        Target { host: self.authority(), path: self.path.clone() }
     }
 
     async fn connect(&self) -> std::io::Result<Box<dyn Stream>> {

@@ -14,6 +14,7 @@ pub use suite::{Suite, SuiteError};
 pub(crate) use samples::{Random, SampleKind};
 
 use crate::report::{AgentRole, CaseInfo};
+#[cfg(feature = "net")]
 use crate::wire::frame;
 
 /// One case of the suite.
@@ -36,6 +37,7 @@ pub struct Case {
 impl Case {
     /// Makes a case that tells a client one text and closes, as the control connections do; an
     /// empty text is left out.
+    #[cfg(feature = "net")]
     pub(crate) fn answer(text: String) -> Self {
         let payload = Payload::Bytes(text.clone().into_bytes());
         let tell = Action::Message { opcode: frame::TEXT, payload, fragment: None };
