@@ -17,6 +17,8 @@
 //! [`ServerTest`] opens connections to a server under test, [`ClientTest`] waits for those of a
 //! client. A [`Player`] plays one case without any I/O, for an implementation that has no socket.
 
+#![forbid(unsafe_code)]
+
 mod case;
 #[cfg(feature = "net")]
 mod client;
