@@ -73,25 +73,28 @@ impl Upgrades {
         &self,
         request: &mut ::http::Request<B>,
     ) -> ::http::Response<bytes::Bytes> {
-        use crate::upgrade::{accepted_response, rejected_response, transport};
+        use crate::log;
+        use crate::upgrade::{accepted_response, rejected_response, transport, unwritable};
 
-        if self.is_stopping() {
-            return rejected_response(&super::busy("The server is stopping.\n"));
-        }
         let bytes = self.record.take();
-        let judged = match self.upgrade_in(&bytes) {
-            Ok(head) => {
-                let client = self.shared.proxies.client(&head, self.peer);
-                self.shared.judge(&head, client).await.map(|admitted| (admitted, client))
-            }
-            Err(rejection) => Err(rejection),
+        let refuse = |rejection: &Rejection, client| {
+            log::rejected(rejection, Some(client), &bytes);
+            rejected_response(rejection)
         };
-        let (admitted, client) = match judged {
-            Ok(judged) => judged,
-            Err(rejection) => return rejected_response(&rejection),
+        if self.is_stopping() {
+            return refuse(&super::stopping(), self.peer);
+        }
+        let head = match self.upgrade_in(&bytes) {
+            Ok(head) => head,
+            Err(rejection) => return refuse(&rejection, self.peer),
+        };
+        let client = self.shared.proxies.client(&head, self.peer);
+        let admitted = match self.shared.judge(&head, client).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return refuse(&rejection, client),
         };
         let Ok(response) = accepted_response(&admitted.accepted) else {
-            return rejected_response(&Rejection::new(500, "The answer cannot be written.\n"));
+            return refuse(&unwritable(), client);
         };
         let (upgraded, this) = (hyper::upgrade::on(request), self.clone());
         tokio::spawn(async move {
