@@ -33,7 +33,7 @@ use {
 };
 
 #[cfg(feature = "tracing")]
-use escape::Escaped;
+use escape::escape;
 
 /// Where the server can see that code of the application panicked.
 #[cfg(feature = "server")]
@@ -71,10 +71,10 @@ pub(crate) fn closed(info: Option<&CloseInfo>, peer: Option<SocketAddr>) {
     #[cfg(feature = "tracing")]
     {
         let code = info.map_or(sockeye_proto::CloseCode::ABNORMAL, |info| info.code).get();
-        let reason = info.map(|info| display(Escaped::text(&info.reason)));
+        let reason = info.map(|info| escape(info.reason.as_bytes()));
         let clean = info.is_some_and(|info| info.clean);
         let by = info.map(|info| tracing::field::debug(info.by));
-        debug!(code, reason, clean, by, peer = peer.map(display), "ws.closed");
+        debug!(code, reason = reason.as_deref(), clean, by, peer = peer.map(display), "ws.closed");
     }
 }
 
@@ -92,9 +92,8 @@ pub(crate) fn rejected(rejection: &Rejection, peer: Option<SocketAddr>, received
         let suppressed = (suppressed > 0).then_some(suppressed);
         let peer = peer.map(display);
         let request = Request::find(received);
-        let path = request.path.map(display);
-        let origin = request.origin.map(display);
-        let user_agent = request.user_agent.map(display);
+        let (path, origin) = (request.path.as_deref(), request.origin.as_deref());
+        let user_agent = request.user_agent.as_deref();
         info!(status, reason, peer, path, origin, user_agent, suppressed, "handshake.rejected");
     }
 }
