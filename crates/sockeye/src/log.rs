@@ -70,10 +70,15 @@ pub(crate) fn failed(error: &Error, peer: Option<SocketAddr>) {
 pub(crate) fn closed(info: Option<&CloseInfo>, peer: Option<SocketAddr>) {
     #[cfg(feature = "tracing")]
     {
-        let code = info.map_or(sockeye_proto::CloseCode::ABNORMAL, |info| info.code).get();
+        use sockeye_proto::{CloseCode, Side};
+        let code = info.map_or(CloseCode::ABNORMAL, |info| info.code).get();
         let reason = info.map(|info| escape(info.reason.as_bytes()));
         let clean = info.is_some_and(|info| info.clean);
-        let by = info.map(|info| tracing::field::debug(info.by));
+        let by = info.map(|info| match info.by {
+            Side::Local => "local",
+            Side::Remote => "remote",
+            Side::Transport => "transport",
+        });
         debug!(code, reason = reason.as_deref(), clean, by, peer = peer.map(display), "ws.closed");
     }
 }
@@ -131,7 +136,8 @@ pub(crate) fn handler_panic(stage: Stage) {
             Stage::Handshake => "handshake",
             Stage::Handler => "handler",
         };
-        error!(stage, "handler.panic");
+        // The hook for panics ran on this thread, and may have told of it by the same id.
+        error!(stage, thread = ?std::thread::current().id(), "handler.panic");
     }
 }
 

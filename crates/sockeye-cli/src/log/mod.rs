@@ -97,7 +97,8 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
     let location = info.location().map(tracing::field::display);
-    tracing::error!(text, location, "panic");
+    let thread = std::thread::current().id();
+    tracing::error!(text, location, ?thread, "panic");
 }
 
 /// How long the end of the process waits for the last lines.

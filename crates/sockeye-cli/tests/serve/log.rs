@@ -8,6 +8,8 @@ use tokio::net::TcpSocket;
 use tokio::process::ChildStderr;
 use tokio::time::timeout;
 
+use crate::command::certificate;
+use crate::scratch::Scratch;
 use crate::support::{CLOSE, PATIENCE, Raw, Served, TEXT, handshake, receive, run};
 
 /// A server and its log.
@@ -119,6 +121,24 @@ async fn tls_on_a_plain_port_is_answered_400_and_logged_once_a_minute_for_each_p
         };
         assert_eq!(lines.iter().filter(refused).count(), 5, "{lines:?}");
     }
+}
+
+// TLS-017
+#[tokio::test]
+async fn plain_http_on_a_tls_port_is_closed_and_logged() {
+    let scratch = Scratch::new("http-on-tls");
+    let (certificate, key) = certificate();
+    let certificate = scratch.write("certificate.pem", &certificate);
+    let key = scratch.write("key.pem", &key);
+    let args = ["serve", "--tls-cert", &certificate, "--tls-key", &key];
+    let mut logged = Logged::start(&args).await;
+    let mut raw = logged.served.raw().await;
+    let peer = raw.io.local_addr().unwrap();
+    raw.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let answer = raw.rest().await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    let line = logged.line().await;
+    assert!(line.ends_with(&format!(" INFO http_on_tls_port peer={peer}\n")), "{line}");
 }
 
 /// Requests that would forge lines, command the terminal that shows the log, or reorder it; with what
@@ -246,7 +266,7 @@ async fn at_level_debug_a_connection_s_beginning_and_end_are_told() {
     assert!(logged.line().await.ends_with(&format!(" DEBUG ws.opened peer={peer}\n")));
     raw.send(0x80 | CLOSE, b"\x03\xe8\x1b[2Jbye\xe2\x80\xae").await;
     let expected = format!(
-        " DEBUG ws.closed code=1000 reason=\"\\\\x1b[2Jbye\\\\xe2\\\\x80\\\\xae\" clean=true by=Peer peer={peer}\n"
+        " DEBUG ws.closed code=1000 reason=\"\\\\x1b[2Jbye\\\\xe2\\\\x80\\\\xae\" clean=true by=remote peer={peer}\n"
     );
     let line = logged.line().await;
     assert!(line.ends_with(&expected), "{line} {expected}");
@@ -321,12 +341,11 @@ async fn a_log_that_nobody_reads_stops_nobody_and_tells_how_much_is_missing() {
 
 #[tokio::test]
 async fn the_end_does_not_wait_for_a_log_that_nobody_reads() {
-    let mut logged = Logged::start(&["serve", "--log", "debug"]).await;
+    let Logged { served, stderr } = Logged::start(&["serve", "--log", "debug"]).await;
     for _ in 0..1500 {
-        logged.served.connect("/echo").await.close(CloseCode::NORMAL, "").await.unwrap();
+        served.connect("/echo").await.close(CloseCode::NORMAL, "").await.unwrap();
     }
-    logged.served.signal(Signal::TERM);
-    let Logged { served, stderr } = logged;
+    served.signal(Signal::TERM);
     // The other end stays open and full all the while.
     assert_eq!(served.end().await.code, Some(0));
     drop(stderr);
