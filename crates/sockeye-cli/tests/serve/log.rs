@@ -1,5 +1,7 @@
 //! The log on standard error: what is told, in which form, and that it never holds up serving.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use sockeye::{CloseCode, Message};
@@ -232,6 +234,21 @@ async fn a_long_value_is_cut_and_a_query_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_refused_upgrade_behind_a_page_is_logged_as_what_it_is() {
+    let mut logged = Logged::start(&["serve"]).await;
+    let mut raw = logged.served.raw().await;
+    let peer = raw.io.local_addr().unwrap();
+    raw.write(b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUser-Agent: first\r\n\r\n").await;
+    assert!(raw.response().await.starts_with("HTTP/1.1 200 "));
+    raw.write(handshake("/nothing").as_bytes()).await;
+    assert!(raw.response().await.starts_with("HTTP/1.1 404 "));
+    let line = logged.line().await;
+    let expected =
+        format!(" handshake.rejected status=404 reason=path peer={peer} path=/nothing\n");
+    assert!(line.ends_with(&expected), "{line}");
+}
+
+#[tokio::test]
 async fn a_connection_that_fails_is_logged_once() {
     let mut logged = Logged::start(&["serve"]).await;
     let (mut failing, peer) = logged.opened().await;
@@ -299,6 +316,27 @@ async fn levels_and_forms_are_chosen_by_flags_and_environment() {
     for args in [["serve", "--log", "loud"], ["echo", "--log-format", "xml"]] {
         assert_eq!(run(&args).await.code, Some(2), "{args:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_out_of_descriptors_says_so_and_goes_on_when_it_has_some() {
+    let mut shell = tokio::process::Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_sockeye");
+    let line = format!("ulimit -n 24; exec '{binary}' serve --listen 127.0.0.1:0");
+    shell.args(["-c", &line]).kill_on_drop(true).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut served = Served::spawn(&mut shell).await;
+    let stderr = served.take_stderr();
+    let mut logged = Logged { served, stderr };
+    let mut waiting = Vec::new();
+    for _ in 0..24 {
+        waiting.push(logged.served.raw().await);
+    }
+    let line = logged.line().await;
+    assert!(is(&line, "ERROR", "accept.error"), "{line}");
+    assert!(line.contains(" error=\"Too many open files"), "{line}");
+    drop(waiting);
+    logged.served.open("/echo").await;
 }
 
 #[tokio::test]
