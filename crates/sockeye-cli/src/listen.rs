@@ -23,6 +23,8 @@ use sockeye::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::log::LogArgs;
+
 /// Flags of every serving command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListenArgs {
@@ -64,6 +66,9 @@ pub(crate) struct ListenArgs {
     /// Expect a PROXY header, version 1 or 2, in front of every connection.
     #[arg(long, env = "SOCKEYE_PROXY_PROTOCOL")]
     proxy_protocol: bool,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl ListenArgs {
@@ -119,7 +124,10 @@ pub(crate) async fn run(
         Ok(server) => routes(server),
         Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
     };
-    match serve(server, args, router).await {
+    let log = args.log.start();
+    let served = serve(server, args, router).await;
+    log.finish();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&format!("{error}; choose another address with --listen HOST:PORT")),
     }

@@ -4,6 +4,7 @@
 mod connect;
 mod echo;
 mod listen;
+mod log;
 mod serve;
 
 use std::process::ExitCode;

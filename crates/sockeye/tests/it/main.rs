@@ -21,6 +21,8 @@ mod handshake;
 mod hosts;
 #[cfg(feature = "hyper")]
 mod hyper;
+#[cfg(feature = "tracing")]
+mod log;
 mod order;
 
 #[cfg(feature = "hyper")]
