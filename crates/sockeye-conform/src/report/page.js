@@ -120,7 +120,7 @@ function drawRow(row) {
 function arrange(section) {
   const fits = section.rows.filter((row) => row.fits);
   section.element.hidden = !fits.length;
-  section.element.setAttribute("aria-expanded", section.open);
+  for (const part of [section.element, section.button]) part.setAttribute("aria-expanded", section.open);
   for (const row of section.rows) row.element.hidden = !(row.fits && section.open);
 }
 
