@@ -76,11 +76,6 @@ pub(super) fn compact(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a report can be written")
 }
 
-/// Returns the fragment of the page's URL that leads to a result.
-fn fragment(label: &str, id: &str) -> String {
-    format!("{}/{}", percent_encode(label), percent_encode(id))
-}
-
 /// Encodes as `encodeURIComponent` does, or more.
 pub(super) fn percent_encode(text: &str) -> String {
     let encode = |byte: u8| match byte {
@@ -138,20 +133,20 @@ impl Serialize for IndexAgent<'_> {
         results.sort_by_cached_key(|(id, _)| id_order(id));
         let mut map = serializer.serialize_map(Some(results.len()))?;
         for (id, result) in results {
-            map.serialize_entry(id, &IndexResult::new(result, fragment(self.label, id)))?;
+            map.serialize_entry(id, &IndexResult::new(self.label, id, result))?;
         }
         map.end()
     }
 }
 
 impl IndexResult {
-    fn new(result: &CaseResult, fragment: String) -> Self {
+    fn new(label: &str, id: &str, result: &CaseResult) -> Self {
         Self {
             behavior: result.behavior,
             behavior_close: result.behavior_close,
             duration: result.duration_ms.round() as u64,
             remote_close_code: result.close_code,
-            reportfile: format!("index.html#{fragment}"),
+            reportfile: format!("index.html#{}/{}", percent_encode(label), percent_encode(id)),
         }
     }
 }

@@ -51,7 +51,8 @@ function makeSections() {
     else made.push({ title: info.section, rows: [row] });
   });
   for (const section of made) {
-    section.number = sharedNumber(section.rows.map((row) => row.info.id));
+    const number = sharedNumber(section.rows.map((row) => row.info.id));
+    section.heading = number && !section.title.startsWith(number) ? `${number} ${section.title}` : section.title;
     section.open = section.rows.some((row) => row.verdicts.some((verdict) => FAILURES.includes(verdict)));
   }
   return made;
@@ -75,9 +76,8 @@ function drawMatrix() {
 }
 
 function drawSection(section) {
-  section.number_text = section.number && !section.title.startsWith(section.number) ? `${section.number} ` : "";
   section.button = element("button", { type: "button", tabindex: -1 },
-    element("span", { class: "number" }, section.number_text), section.title, element("small", {}, ` ${section.rows.length}`));
+    section.heading, element("small", {}, ` ${section.rows.length}`));
   section.cells = agents.map(() => element("td", { tabindex: -1 }));
   section.element = element("tr", { class: "section", "aria-level": 1 }, element("th", { scope: "row" }, section.button), ...section.cells);
   section.element.section = section;
@@ -93,11 +93,11 @@ function fillSum(cell, verdicts) {
   const plain = played.filter((verdict) => verdict === "OK").length;
   cell.dataset.sign = played.length ? VERDICTS[worstOf(played)].sign : "·";
   if (failed.length) {
-    cell.dataset.v = "some failed";
+    cell.dataset.sum = "failed";
     cell.textContent = `${failed.length} ✕`;
     cell.setAttribute("aria-label", `${failed.length} of ${played.length} failed`);
   } else {
-    cell.dataset.v = played.length && plain === played.length ? "all passed" : "";
+    cell.dataset.sum = played.length && plain === played.length ? "passed" : "";
     cell.textContent = played.length ? `${plain}/${played.length}` : "·";
     cell.setAttribute("aria-label", played.length ? `${plain} of ${played.length} OK, none failed` : "not run");
   }
@@ -120,7 +120,7 @@ function drawRow(row) {
 function arrange(section) {
   const fits = section.rows.filter((row) => row.fits);
   section.element.hidden = !fits.length;
-  section.element.setAttribute("aria-expanded", section.open);
+  for (const part of [section.element, section.button]) part.setAttribute("aria-expanded", section.open);
   for (const row of section.rows) row.element.hidden = !(row.fits && section.open);
 }
 
@@ -132,11 +132,11 @@ function fold(section, open) {
 // ---- Filters -------------------------------------------------------------------------------------------------------
 
 function drawFilters() {
-  const options = sections.map((section, index) => element("option", { value: index }, section.number_text + section.title));
+  const options = sections.map((section, index) => element("option", { value: index }, section.heading));
   byId("section").append(...options);
   const failures = element("button", { type: "button", id: "failures", "aria-pressed": false }, "Only failures");
   const given = Object.keys(VERDICTS).filter((name) => agents.some((agent) => agent.verdicts.includes(name)));
-  const buttons = given.map((name) => element("button", { type: "button", "data-v": name, "aria-pressed": false }, `${name} `, element("small")));
+  const buttons = given.map((name) => element("button", { type: "button", class: "chip", "data-v": name, "aria-pressed": false }, `${name} `, element("small")));
   byId("verdicts").append(failures, ...buttons);
   byId("cases").hidden = false;
 }

@@ -164,8 +164,10 @@ async function pictures(browser) {
   for (const colorScheme of ["light", "dark"]) {
     const page = await open(browser);
     const take = (name) => page.screenshot({ path: `${SCREENSHOTS}-${colorScheme}-${name}.png` });
+    await page.setViewportSize({ width: 1360, height: 800 });
     await page.emulateMedia({ colorScheme });
     await take("top");
+    await page.click("#failures");
     await page.evaluate(() => (location.hash = "#Kingfisher%200.9/7.3.2"));
     await page.waitForSelector("#panel:not([hidden])");
     await take("panel");
@@ -174,10 +176,6 @@ async function pictures(browser) {
     await take("wire");
     await page.close();
   }
-  const page = await open(browser, RESULT);
-  await page.emulateMedia({ media: "print" });
-  await page.screenshot({ path: `${SCREENSHOTS}-print.png` });
-  await page.close();
 }
 
 await withBrowser(async (browser) => {
