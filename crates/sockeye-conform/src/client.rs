@@ -36,7 +36,7 @@ pub struct ClientTest {
 struct State {
     cases: Vec<Arc<Case>>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
-    updates: Option<mpsc::UnboundedSender<String>>,
+    updates: Option<mpsc::UnboundedSender<Report>>,
     agents: Mutex<Agents>,
 }
 
@@ -56,7 +56,7 @@ enum Wish {
     CaseInfo(usize),
     CaseStatus(usize, String),
     RunCase(usize, String),
-    UpdateReports(String),
+    UpdateReports,
 }
 
 impl ClientTest {
@@ -94,9 +94,10 @@ impl ClientTest {
         self
     }
 
-    /// Sends the name of each agent that says it is through, by `/updateReports`.
+    /// Sends what all agents came to so far whenever one says that it is through, by
+    /// `/updateReports`.
     #[must_use]
-    pub fn updates(mut self, sender: mpsc::UnboundedSender<String>) -> Self {
+    pub fn updates(mut self, sender: mpsc::UnboundedSender<Report>) -> Self {
         self.state.updates = Some(sender);
         self
     }
@@ -117,7 +118,7 @@ impl ClientTest {
         tokio::pin!(stop);
         loop {
             tokio::select! {
-                () = &mut stop => return state.report(),
+                () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
@@ -128,6 +129,9 @@ impl ClientTest {
                 },
             }
         }
+        // The client that said it is through is about to close.
+        let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+        state.report()
     }
 }
 
@@ -200,7 +204,7 @@ impl Wish {
             "/getCaseInfo" => Self::CaseInfo(case()?),
             "/getCaseStatus" => Self::CaseStatus(case()?, agent()?),
             "/runCase" => Self::RunCase(case()?, agent()?),
-            "/updateReports" => Self::UpdateReports(agent()?),
+            "/updateReports" => Self::UpdateReports,
             _ => {
                 return Err("There are /getCaseCount, /getCaseInfo?case=N, \
                             /getCaseStatus?case=N&agent=A, /runCase?case=N&agent=A and \
@@ -233,9 +237,9 @@ impl State {
                 let behavior = result.map_or("UNKNOWN", |result| result.verdict().name());
                 serde_json::json!({ "behavior": behavior }).to_string()
             }
-            Wish::UpdateReports(agent) => {
+            Wish::UpdateReports => {
                 if let Some(updates) = &self.updates {
-                    let _ = updates.send(agent);
+                    let _ = updates.send(self.report());
                 }
                 String::new()
             }
@@ -321,6 +325,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The pause after a failure to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long connections that are open when a test stops may take to close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// The longest name of an agent, in bytes.
 const LONGEST_NAME: usize = 200;
 
@@ -336,7 +343,7 @@ mod tests {
             ("/getCaseInfo?case=2", Wish::CaseInfo(1)),
             ("/getCaseStatus?case=9&agent=Some%20Agent%2f1.0+%C3%A9", Wish::CaseStatus(8, agent())),
             ("/runCase?agent=Some+Agent/1.0+é&case=1", Wish::RunCase(0, agent())),
-            ("/updateReports?agent=a", Wish::UpdateReports("a".into())),
+            ("/updateReports?agent=a", Wish::UpdateReports),
         ];
         for (target, wish) in wishes {
             assert_eq!(Wish::read(target, 9), Ok(wish));

@@ -5,10 +5,10 @@
 //! works the same with and without a terminal.
 
 #[cfg(unix)]
-pub(super) use unix::{Editing, restore, width};
+pub(crate) use unix::{Editing, restore, width};
 
 #[cfg(not(unix))]
-pub(super) use other::{Editing, restore, width};
+pub(crate) use other::{Editing, restore, width};
 
 #[cfg(unix)]
 mod unix {
@@ -20,11 +20,11 @@ mod unix {
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
     /// Keeps the kernel from editing lines; dropped, it puts the mode back.
-    pub(in crate::connect) struct Editing(());
+    pub(crate) struct Editing(());
 
     impl Editing {
         /// Takes over. Returns `None` where a terminal cannot move its cursor or change its mode.
-        pub(in crate::connect) fn start() -> Option<Self> {
+        pub(crate) fn start() -> Option<Self> {
             if std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb") {
                 return None;
             }
@@ -47,7 +47,7 @@ mod unix {
     }
 
     /// Puts the terminal's mode back, if it was changed.
-    pub(in crate::connect) fn restore() {
+    pub(crate) fn restore() {
         let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(before) = before {
             // A terminal that is gone needs nothing any more.
@@ -56,7 +56,7 @@ mod unix {
     }
 
     /// Returns how many columns the terminal has.
-    pub(in crate::connect) fn width() -> usize {
+    pub(crate) fn width() -> usize {
         let columns = termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
         if columns == 0 { 80 } else { columns.into() }
     }
@@ -65,17 +65,17 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     /// Never: lines are edited by the console.
-    pub(in crate::connect) enum Editing {}
+    pub(crate) enum Editing {}
 
     impl Editing {
-        pub(in crate::connect) fn start() -> Option<Self> {
+        pub(crate) fn start() -> Option<Self> {
             None
         }
     }
 
-    pub(in crate::connect) fn restore() {}
+    pub(crate) fn restore() {}
 
-    pub(in crate::connect) fn width() -> usize {
+    pub(crate) fn width() -> usize {
         80
     }
 }
