@@ -5,6 +5,7 @@
 //! begin with a few bytes of settings; the rest is what a peer would send.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod conversation;
 mod differential;
 mod drive;
@@ -17,6 +18,7 @@ mod split;
 mod utf8;
 mod wire;
 
+pub use addresses::addresses;
 pub use conversation::conversation;
 pub use differential::differential;
 pub use extensions::extensions;
@@ -36,6 +38,7 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target { name: "addresses", run: addresses },
     Target { name: "conversation", run: conversation },
     Target { name: "differential", run: differential },
     Target { name: "extensions", run: extensions },
