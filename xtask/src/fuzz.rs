@@ -106,10 +106,19 @@ fn run(repo: &Repo, target: &str, scratch: &Path, seconds: u64) -> Result<(), Fa
         argument.push(dictionary);
         command.arg(argument);
     }
-    shell::run(&mut command).map_err(|failure| match failure {
-        Failure::Told => Failure::Check(advice(repo, target)),
-        other => other,
-    })
+    let output = command.output().map_err(|error| Failure::during("cargo fuzz", error))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        println!("    {target}: {}", summary(&told));
+        return Ok(());
+    }
+    print!("{told}");
+    Err(Failure::Check(advice(repo, target)))
+}
+
+/// Picks the one line of a run without a crash that is worth reading.
+fn summary(told: &str) -> &str {
+    told.lines().rfind(|line| line.starts_with("Done ")).unwrap_or("done")
 }
 
 /// Says how to run the crash again.
@@ -180,6 +189,12 @@ mod tests {
     fn unknown_target_is_refused_with_the_list_of_targets() {
         let failure = select(vec!["utf8".to_owned()], Some("utf9")).unwrap_err();
         assert!(failure.message().unwrap().contains("utf8"));
+    }
+
+    #[test]
+    fn of_a_run_without_a_crash_the_count_is_kept() {
+        let told = "INFO: Seed: 1\nDone 85 runs in 2 second(s)\n\"0x\" # Uses: 4\n";
+        assert_eq!(summary(told), "Done 85 runs in 2 second(s)");
     }
 
     #[test]
