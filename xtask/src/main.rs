@@ -8,6 +8,7 @@
 mod catalogue;
 mod deps;
 mod failure;
+mod fuzz;
 mod licenses;
 mod metadata;
 mod repo;
@@ -48,6 +49,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: "",
         help: "check the edges between our crates against the edge table",
         run: deps::command,
+    },
+    Subcommand {
+        name: "fuzz",
+        arguments: "[--seconds N] [TARGET]",
+        help: "run the fuzz targets for a minute in all, or as told",
+        run: fuzz::command,
     },
     Subcommand {
         name: "licenses",

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::repo::Repo;
 use crate::tools::Tool;
-use crate::{catalogue, deps, licenses, shape, shell, tools, unsafety};
+use crate::{catalogue, deps, fuzz, licenses, shape, shell, tools, unsafety};
 
 /// One step: its name, what it makes sure of, the tools it needs and how it is run.
 struct Step {
@@ -118,6 +118,12 @@ const STEPS: &[Step] = &[
         ensures: "the examples in the documentation run",
         needs: &[],
         action: Action::Cargo(&["test", "--workspace", "--doc", "--quiet"]),
+    },
+    Step {
+        name: "fuzz",
+        ensures: "no input of the corpora, and none found in a minute, breaks the core",
+        needs: &[Tool::CargoFuzz],
+        action: Action::Own(fuzz::command, &["--seconds", "60"]),
     },
     Step {
         name: "nextest",
