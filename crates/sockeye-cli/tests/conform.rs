@@ -33,7 +33,7 @@ fn all_ok(report: &Report, role: AgentRole, cases: usize) {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-// CMD-016
+// CMD-013
 #[tokio::test(flavor = "multi_thread")]
 async fn our_server_passes_every_case() {
     let scratch = scratch::Scratch::new("conform-server");
@@ -89,14 +89,19 @@ async fn our_server_and_client_pass_over_tls() {
     all_ok(&report, AgentRole::Client, cases(AgentRole::Client, is_chosen));
 }
 
+// CMD-016
 #[tokio::test]
-async fn a_server_that_never_answers_fails_and_holds_nobody_up() {
-    let address = serve_silence().await;
-    let url = format!("ws://{address}/");
-    let ended = Command::run(&["conform", "server", &url, "--cases", "1.1.1,2.1"]).await;
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.stdout.contains("2 FAILED"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("time is up"), "{}", ended.stdout);
+async fn a_server_that_hangs_or_crashes_fails_and_holds_nobody_up() {
+    let patience =
+        [(serve_silence(None).await, "time is up"), (serve_silence(Some(2)).await, "peer crashed")];
+    for (address, word) in patience {
+        let url = format!("ws://{address}/");
+        let args = ["conform", "server", &url, "--cases", "1.1.1,2.1", "--jobs", "1"];
+        let ended = Command::run(&args).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stdout.contains("2 FAILED"), "{}", ended.stdout);
+        assert!(ended.stdout.contains(word), "{}", ended.stdout);
+    }
 }
 
 #[tokio::test]

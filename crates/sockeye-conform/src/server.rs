@@ -181,8 +181,8 @@ async fn play_one(case: Arc<Case>, address: &Address, nonce: [u8; 16]) -> CaseRe
             let player = Player::to_server(case, &address.authority(), &address.path, nonce);
             host::play(player, stream).await
         }
-        Ok(Err(error)) => failed(format!("cannot connect: {error}")),
-        Err(_) => failed(format!("cannot connect within {CONNECT:?}")),
+        Ok(Err(error)) => failed(format!("peer crashed: it no longer takes connections ({error})")),
+        Err(_) => failed(format!("peer hangs: it takes no connection within {CONNECT:?}")),
     }
 }
 

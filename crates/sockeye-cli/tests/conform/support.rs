@@ -106,17 +106,18 @@ fn config() -> Config {
     config
 }
 
-/// Takes connections and bytes, and never says a word.
-pub(crate) async fn serve_silence() -> SocketAddr {
+/// Takes connections and bytes and never says a word; after so many connections, if any, is gone.
+pub(crate) async fn serve_silence(connections: Option<usize>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let mut connections = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            connections.push(tokio::spawn(async move {
+        for _ in 0..connections.unwrap_or(usize::MAX) {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            let crashes = connections.is_some();
+            tokio::spawn(async move {
                 let mut scrap = [0; 1024];
-                while stream.read(&mut scrap).await.is_ok_and(|count| count > 0) {}
-            }));
+                while !crashes && stream.read(&mut scrap).await.is_ok_and(|count| count > 0) {}
+            });
         }
     });
     address
