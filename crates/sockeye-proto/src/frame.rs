@@ -164,8 +164,10 @@ impl Header {
             }
         }
         if let Some(key) = self.mask {
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
+            if let Some(space) = bytes.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
+                *space = key;
+            }
+            end += key.len();
         }
         end
     }

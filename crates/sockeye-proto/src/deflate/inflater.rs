@@ -186,13 +186,13 @@ fn fill(
         let space = room.min(made + step);
         make_room(out, start + space, start.saturating_add(room));
         out.resize(start + space, 0);
-        let pause = state.decode(input, &mut out[start..], &mut made);
+        let pause = state.decode(input, out.get_mut(start..).unwrap_or_default(), &mut made);
         if pause != Ok(Pause::Output) || space == room {
             break pause;
         }
     };
     out.truncate(start + made);
-    state.remember(&out[start..]);
+    state.remember(out.get(start..).unwrap_or_default());
     pause
 }
 
