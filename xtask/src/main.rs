@@ -9,6 +9,7 @@ mod catalogue;
 mod deps;
 mod failure;
 mod licenses;
+mod lints;
 mod metadata;
 mod repo;
 mod shape;
@@ -54,6 +55,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: "",
         help: "check licences, bans and sources of every dependency against deny.toml",
         run: licenses::command,
+    },
+    Subcommand {
+        name: "lints",
+        arguments: "",
+        help: "check that the parsers deny panics, cutting casts and overflow",
+        run: lints::command,
     },
     Subcommand {
         name: "shape",
