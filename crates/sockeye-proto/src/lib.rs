@@ -96,6 +96,7 @@ mod error;
 mod frame;
 pub mod handshake;
 pub mod mask;
+mod memory;
 mod message;
 mod prepared;
 mod role;
