@@ -9,6 +9,7 @@ mod compression;
 mod receive;
 mod send;
 
+#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;

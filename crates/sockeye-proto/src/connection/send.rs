@@ -8,7 +8,7 @@ use super::{Connection, Phase};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Pool};
 use crate::error::{Error, Misuse};
-use crate::frame::{self, Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use crate::frame::{self, Header, MAX_CONTROL, Opcode};
 use crate::memory::{self, NoMemory};
 use crate::message::{Kind, MessageRef, Position};
 use crate::role::Role;
@@ -337,7 +337,7 @@ impl<R: Role> Connection<R> {
             let mut deflated = Vec::new();
             compression.deflater.compress_part(bytes, position, &mut deflated);
             // The compressor has moved on, so the piece cannot be refused any more.
-            out.reserve(MAX_HEADER + deflated.len());
+            out.reserve(frame::MAX_HEADER + deflated.len());
             return self.append_raw(opcode, fin, !pieces.started, &deflated, out);
         }
         self.append_raw(opcode, fin, false, bytes, out)
