@@ -1,5 +1,5 @@
 //! `cargo xtask lints`: the parser crates deny what must never depend on a peer's bytes, nothing in
-//! them takes that back, and their arithmetic stays checked in release builds.
+//! them takes that back, their arithmetic stays checked in release builds, and panics unwind.
 //!
 //! Owns which lints those are. That clippy finds nothing is the matter of the step `clippy`; this
 //! file makes sure that it looks.
@@ -48,6 +48,7 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
     let mut found = findings(repo, PANIC_LINTS)?;
     found.extend(findings(repo, CAST_LINTS)?);
     found.extend(unchecked_arithmetic(repo)?);
+    found.extend(aborting_profiles(repo)?);
     none_found("what keeps the parsers from harm is not in force:", &found)?;
     println!("the parser crates deny panics and cutting casts, and overflow is checked");
     Ok(())
@@ -122,14 +123,35 @@ fn attributes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Returns the profiles in which a panic ends the process instead of the connection that met it.
+fn aborting_profiles(repo: &Repo) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    for path in repo.files(&["toml"])?.iter().filter(|path| path.ends_with("Cargo.toml")) {
+        for profile in profiles_that_abort(&manifest(repo, path)?) {
+            found.push(format!("{}: profile {profile} aborts on panic", path.display()));
+        }
+    }
+    Ok(found)
+}
+
+fn profiles_that_abort(manifest: &toml::Table) -> Vec<&str> {
+    let profiles = manifest.get("profile").and_then(toml::Value::as_table).into_iter().flatten();
+    let aborts =
+        |profile: &toml::Value| profile.get("panic").and_then(toml::Value::as_str) == Some("abort");
+    profiles.filter(|(_, profile)| aborts(profile)).map(|(name, _)| name.as_str()).collect()
+}
+
+fn manifest(repo: &Repo, path: &Path) -> Result<toml::Table, Failure> {
+    toml::from_str(&repo.read(path)?).map_err(|error| Failure::during(path.display(), error))
+}
+
 /// Returns the workspaces whose release builds let arithmetic in a parser crate wrap.
 fn unchecked_arithmetic(repo: &Repo) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
-    for manifest in WORKSPACES {
-        let table: toml::Table = toml::from_str(&repo.read(manifest)?)
-            .map_err(|error| Failure::during(manifest, error))?;
+    for path in WORKSPACES {
+        let table = manifest(repo, Path::new(path))?;
         for name in PARSER_CRATES.iter().filter(|name| !checks_overflow(&table, name)) {
-            found.push(format!("{manifest}: no overflow checks in release for {name}"));
+            found.push(format!("{path}: no overflow checks in release for {name}"));
         }
     }
     Ok(found)
@@ -160,6 +182,13 @@ mod tests {
     fn parsers_deny_unwrap_expect_panics_and_indexing() {
         let repo = Repo::locate().unwrap();
         assert_eq!(findings(&repo, PANIC_LINTS).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn panics_unwind_in_every_profile() {
+        assert_eq!(aborting_profiles(&Repo::locate().unwrap()).unwrap(), Vec::<String>::new());
+        let table = toml::from_str("[profile.release]\npanic = \"abort\"\n").unwrap();
+        assert_eq!(profiles_that_abort(&table), ["release"]);
     }
 
     #[test]
