@@ -10,6 +10,7 @@ mod deps;
 mod failure;
 mod fuzz;
 mod licenses;
+mod lints;
 mod metadata;
 mod repo;
 mod shape;
@@ -61,6 +62,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: "",
         help: "check licences, bans and sources of every dependency against deny.toml",
         run: licenses::command,
+    },
+    Subcommand {
+        name: "lints",
+        arguments: "",
+        help: "check that the parsers deny panics, cutting casts and overflow",
+        run: lints::command,
     },
     Subcommand {
         name: "shape",

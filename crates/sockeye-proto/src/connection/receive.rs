@@ -18,6 +18,7 @@ use crate::config::Limits;
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::frame::{Header, MAX_HEADER, Opcode};
 use crate::mask::{self, Key};
+use crate::memory;
 use crate::message::{Event, Kind, Message, Piece, Position};
 use crate::role::Role;
 use crate::time::Time;
@@ -295,6 +296,7 @@ impl<R: Role> Events<'_, R> {
         let source = if complete && control.is_empty() {
             Source::Input(range.clone())
         } else {
+            memory::reserve(control, arrived.len())?;
             control.extend_from_slice(arrived);
             Source::Control
         };
@@ -312,7 +314,7 @@ impl<R: Role> Events<'_, R> {
         };
         let found = match opcode {
             Opcode::Ping => {
-                connection.answer_ping(payload, self.out);
+                connection.answer_ping(payload, self.out)?;
                 Found::Ping(source)
             }
             Opcode::Pong => {
@@ -320,8 +322,8 @@ impl<R: Role> Events<'_, R> {
                 Found::Pong(source, rtt)
             }
             _ => {
-                let frame = CloseFrame::parse(payload)?;
-                connection.answer_close(&frame, self.now, self.out);
+                let frame = CloseFrame::try_parse(payload)?;
+                connection.answer_close(&frame, self.now, self.out)?;
                 Found::Close(frame)
             }
         };
@@ -373,7 +375,7 @@ impl<R: Role> Events<'_, R> {
         let arrived = self.input.get(range.clone()).unwrap_or_default();
         let longest = self.connection.config.limits.message;
         let message = &mut self.connection.inbound.message;
-        message.append(arrived, frame.mask, longest).map_err(no_memory)?;
+        message.append(arrived, frame.mask, longest)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }
@@ -574,8 +576,4 @@ impl Inbound {
 
 fn not_utf8(_: InvalidUtf8) -> Error {
     PeerError::InvalidUtf8.into()
-}
-
-fn no_memory(asked: usize) -> Error {
-    LimitError { limit: Limit::Memory, max: 0, seen: asked as u64 }.into()
 }
