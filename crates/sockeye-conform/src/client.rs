@@ -252,7 +252,7 @@ impl State {
                 String::new()
             }
         };
-        let player = Player::answering(Arc::new(Case::answer(answer)), head);
+        let player = Player::answering(Arc::new(Case::answer(&answer)), head);
         host::play(player, stream).await;
     }
 

@@ -105,7 +105,9 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
 pub use config::{Config, Keepalive, Limits, Timeouts};
-pub use connection::{CloseInfo, Compress, Connection, Delivery, Events, Next, SendOptions, Side};
+pub use connection::{
+    CloseInfo, Compress, Connection, Delivery, Events, Next, Reply, SendOptions, Side,
+};
 pub use error::{Error, Limit, LimitError, Misuse, PeerError, Timeout};
 pub use frame::{LengthForm, MAX_CONTROL};
 pub use message::{Event, Kind, Message, MessageRef, Piece, Position};

@@ -7,6 +7,7 @@ mod clock;
 #[cfg(feature = "deflate")]
 mod compression;
 mod receive;
+mod reply;
 mod send;
 
 #[cfg(feature = "deflate")]
@@ -28,6 +29,7 @@ use clock::Clock;
 use compression::Compression;
 use receive::Inbound;
 pub use receive::{Delivery, Events};
+pub use reply::Reply;
 use send::Outbound;
 pub use send::{Compress, SendOptions};
 
