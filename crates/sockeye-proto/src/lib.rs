@@ -94,6 +94,7 @@ mod connection;
 pub mod deflate;
 mod error;
 mod frame;
+pub mod handler;
 pub mod handshake;
 pub mod mask;
 mod memory;

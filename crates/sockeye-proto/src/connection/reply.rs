@@ -62,7 +62,6 @@ impl<'a, R: Role> Reply<'a, R> {
 #[cfg(test)]
 mod tests {
     use alloc::sync::Arc;
-    use alloc::vec;
 
     use super::*;
     use crate::config::Config;
@@ -108,7 +107,7 @@ mod tests {
     #[test]
     fn a_close_from_inside_an_event_ends_the_events() {
         let expected = [&b"\x81\x02hi\x8a\x01p\x82\x02ab\x88\x08\x03\xe8"[..], b"enough"].concat();
-        let again = vec![SENT, SENT].concat();
+        let again = [SENT, SENT].concat();
         for read in 1..=again.len() {
             assert_eq!(echo(&again, read, 2), expected, "{read}");
         }
