@@ -119,7 +119,7 @@ impl Player {
         let request = std::mem::take(&mut opening.request);
         let mut player = Self::new(case, Phase::Asking(Box::new(opening)), true);
         player.record.fuzzer.record(By::Tester, "the request".into(), &request, &request);
-        player.head = player.chunks(request);
+        player.await_answer(request);
         player
     }
 
@@ -135,8 +135,11 @@ impl Player {
                     &response,
                     &response,
                 );
-                player.head = player.chunks(response);
-                player.record.opening = Some(Strict::Yes);
+                player.await_answer(response);
+                player.record.opening = Some(match opening.client {
+                    Client::MayWork => Strict::No,
+                    Client::Works | Client::Fails | Client::MayFail => Strict::Yes,
+                });
                 if opening.client == Client::Fails {
                     player.phase = Phase::Refusing;
                 } else if opening.lacks_compression {
@@ -153,8 +156,7 @@ impl Player {
         let (steps, deadline) = match &case.script {
             Script::Actions { send, .. } => {
                 let waits: Duration = send.iter().map(duration).sum();
-                let pauses = case.opening.pause * 1000;
-                (send.iter().cloned().collect(), PATIENCE + waits + pauses)
+                (send.iter().cloned().collect(), PATIENCE + waits)
             }
             Script::Echoes(echoes) => (VecDeque::new(), PATIENCE + echoes.timeout),
         };
@@ -189,7 +191,7 @@ impl Player {
                 return Act::Drop;
             }
             if now >= self.deadline && !matches!(self.phase, Phase::Ending { .. }) {
-                self.fail(format!("time is up after {} s", self.deadline.as_secs()));
+                self.time_is_up(now);
             }
             if let Some(act) = self.pending(now) {
                 return act;
@@ -232,7 +234,23 @@ impl Player {
         if matches!(self.phase, Phase::Refusing) {
             self.record.refused = true;
         }
+        self.refused_by_client();
         self.record.dropped.get_or_insert(Dropped::Peer(ended));
+    }
+
+    /// Notes that a client which may take the response or not has ended the connection unused.
+    fn refused_by_client(&mut self) {
+        let strict = match self.case.opening.client {
+            Client::MayFail => Strict::No,
+            Client::MayWork => Strict::Yes,
+            Client::Works | Client::Fails => return,
+        };
+        let fuzzer = &self.record.fuzzer;
+        let unused = fuzzer.seen.is_empty() && fuzzer.received.is_none();
+        if !self.record.is_client && unused && self.record.failure.is_none() {
+            self.record.opening = Some(strict);
+            self.record.refused = true;
+        }
     }
 
     /// Takes in that the tester's own writes no longer get through.
@@ -358,6 +376,9 @@ impl Player {
             for action in actions {
                 match action {
                     Action::Frame(form) => bytes.extend(fuzzer.build(form, 0)),
+                    Action::Message { opcode, payload, fragment } => {
+                        bytes.extend(fuzzer.build_message(*opcode, &payload.bytes(0), *fragment));
+                    }
                     Action::Raw(payload) => bytes.extend(payload.bytes(0)),
                     _ => {}
                 }
@@ -472,6 +493,9 @@ impl Player {
         if let Some(problem) = problem {
             self.fail(problem);
         }
+        // What is left of the request no longer matters.
+        self.head.clear();
+        self.wait = None;
         self.phase = Phase::Ending { until: now };
     }
 
@@ -491,6 +515,17 @@ impl Player {
         self.steps.clear();
         self.wait = None;
         self.phase = Phase::Ending { until: self.record.fuzzer.now + CLOSING };
+    }
+
+    fn time_is_up(&mut self, now: Duration) {
+        let opened = match &self.phase {
+            Phase::Asking(opening) => opening.timed_out(),
+            _ => None,
+        };
+        match opened {
+            Some(opened) => self.opened(opened, now),
+            None => self.fail(format!("time is up after {} s", self.deadline.as_secs())),
+        }
     }
 
     /// Ends the case as failed.
@@ -537,10 +572,17 @@ impl Player {
         self.record.fuzzer.sent.is_some() && self.record.fuzzer.received.is_some()
     }
 
-    fn chunks(&self, head: Vec<u8>) -> VecDeque<Vec<u8>> {
-        match self.case.opening.chop {
+    /// Lays a head ready to be written, and allows for the time that this and the answer take.
+    fn await_answer(&mut self, head: Vec<u8>) {
+        let opening = &self.case.opening;
+        self.head = match opening.chop {
             Some(length) => head.chunks(length.max(1)).map(<[u8]>::to_vec).collect(),
             None => [head].into(),
+        };
+        let pauses = u32::try_from(self.head.len()).unwrap_or(u32::MAX);
+        self.deadline += opening.pause.saturating_mul(pauses);
+        if let Some(patience) = opening.patience {
+            self.deadline = self.deadline.saturating_sub(PATIENCE) + patience;
         }
     }
 }

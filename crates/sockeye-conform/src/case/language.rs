@@ -44,6 +44,9 @@ struct WrittenOpening {
     headers: Option<String>,
     request: Option<String>,
     answer: Option<String>,
+    field: Option<String>,
+    patience: Option<f64>,
+    agree: Option<String>,
     response: Option<String>,
     client: Option<String>,
     chop: Option<usize>,
@@ -105,6 +108,7 @@ pub(super) fn read(
                     window_bits: *window_bits,
                 })
                 .collect(),
+            answer: None,
         });
     }
     let only = match written.peer.as_deref() {
@@ -156,6 +160,8 @@ fn read_opening(open: &WrittenOpening) -> Result<Opening, String> {
     let client = match open.client.as_deref() {
         None | Some("works") => Client::Works,
         Some("fails") => Client::Fails,
+        Some("works lenient fails") => Client::MayFail,
+        Some("fails lenient works") => Client::MayWork,
         Some(other) => return Err(format!("a client that {other:?}")),
     };
     let answer = match &open.answer {
@@ -165,14 +171,21 @@ fn read_opening(open: &WrittenOpening) -> Result<Opening, String> {
             Answers { right: read_answers(right)?, lenient: read_answers(lenient)? }
         }
     };
+    let field = open.field.as_ref().map(|field| match field.split_once(": ") {
+        Some((name, element)) => Ok((name.to_ascii_lowercase(), element.to_owned())),
+        None => Err(format!("a field that looks like {field:?}")),
+    });
     Ok(Opening {
         deflate: open.deflate.as_ref().map(|offer| Deflate {
             offers: vec![offer.clone()],
             requests: vec![Request::default()],
+            answer: open.agree.clone(),
         }),
         headers: open.headers.clone().unwrap_or_default(),
         request: open.request.clone(),
         answer,
+        field: field.transpose()?,
+        patience: open.patience.map(Duration::from_secs_f64),
         response: open.response.clone(),
         client,
         chop: open.chop,
@@ -213,6 +226,7 @@ fn read_end(end: &str) -> Result<End, String> {
 fn read_endings(list: &str) -> Result<Vec<Ending>, String> {
     let read = |word: &str| match word {
         "drop" => Ok(Ending::Drop),
+        "ends" => Ok(Ending::Ends),
         "any" => Ok(Ending::Any),
         "-" => Ok(Ending::NoCode),
         code => code.parse().map(Ending::Code).map_err(|_| format!("no end is called {code:?}")),
@@ -376,6 +390,7 @@ fn tell_sends(written: &Written, script: &Script) -> Vec<String> {
         }
         lines.extend(open.headers.iter().map(|lines| format!("with {}", lines.escape_debug())));
         lines.extend(open.deflate.iter().map(|offer| format!("the offer {offer}")));
+        lines.extend(open.agree.iter().map(|answer| format!("the answer to it {answer}")));
         lines.extend(open.chop.map(|bytes| format!("{bytes} bytes of it a write")));
     }
     match script {
@@ -402,8 +417,14 @@ fn tell_expects(written: &Written, opening: &Opening, script: &Script) -> Vec<St
         return vec!["the client ends the connection without a frame".into()];
     }
     let mut lines = Vec::new();
+    if opening.client != Client::Works {
+        let client = open.and_then(|open| open.client.as_deref()).unwrap_or_default();
+        lines.push(format!("the client {client}"));
+    }
     if let Some(answer) = open.and_then(|open| open.answer.as_ref()) {
         lines.push(format!("answer {answer}"));
+        lines
+            .extend(open.and_then(|open| open.field.as_ref()).map(|field| format!("with {field}")));
         if !opening.answer.right.iter().any(|answer| answer.fits(Some(101))) {
             return lines;
         }
