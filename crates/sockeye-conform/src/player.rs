@@ -89,6 +89,10 @@ enum Phase {
     Asking(Box<ClientOpening>),
     /// The response is out; the client must end the connection.
     Refusing,
+    /// The server refused, and must end the connection.
+    Refused {
+        until: Duration,
+    },
     Playing,
     /// Nothing more to send: the transport must end.
     Ending {
@@ -211,6 +215,10 @@ impl Player {
             self.opened(opened, now);
             return;
         }
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.inbox.extend_from_slice(bytes);
+            return;
+        }
         if matches!(self.phase, Phase::Refusing) {
             self.record.fuzzer.record(By::Peer, format!("{} bytes", bytes.len()), bytes, bytes);
             self.fail("the client took the response and sent a frame".into());
@@ -234,8 +242,20 @@ impl Player {
         if matches!(self.phase, Phase::Refusing) {
             self.record.refused = true;
         }
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.end_refused(now);
+        }
         self.refused_by_client();
         self.record.dropped.get_or_insert(Dropped::Peer(ended));
+    }
+
+    /// Ends a case in which the server refused; it should have answered once only.
+    fn end_refused(&mut self, now: Duration) {
+        self.phase = Phase::Ending { until: now };
+        let answers = self.inbox.windows(7).filter(|window| window == b"HTTP/1.").count();
+        if answers > 1 {
+            self.record.opening = Some(Strict::No);
+        }
     }
 
     /// Notes that a client which may take the response or not has ended the connection unused.
@@ -290,6 +310,13 @@ impl Player {
         let broken = self.record.failure.is_some() || self.record.fuzzer.violation.is_some();
         match &self.phase {
             Phase::Asking(_) | Phase::Refusing => Some(Act::Read { until: self.deadline }),
+            Phase::Refused { until } if now < *until => Some(Act::Read { until: *until }),
+            Phase::Refused { .. } => {
+                // To keep a connection for another request is HTTP's right.
+                self.record.opening = Some(Strict::No);
+                self.end_refused(now);
+                None
+            }
             Phase::Playing if closed || broken => {
                 self.end(now);
                 None
@@ -490,12 +517,18 @@ impl Player {
         if !answer.is_empty() {
             self.record.fuzzer.record(By::Peer, "the answer".into(), &answer, &answer);
         }
-        if let Some(problem) = problem {
-            self.fail(problem);
-        }
         // What is left of the request no longer matters.
         self.head.clear();
         self.wait = None;
+        let answered = problem.is_none() && !answer.is_empty();
+        if let Some(problem) = problem {
+            self.fail(problem);
+        }
+        if answered && self.case.opening.last {
+            self.inbox = answer;
+            self.phase = Phase::Refused { until: now + CLOSING };
+            return;
+        }
         self.phase = Phase::Ending { until: now };
     }
 

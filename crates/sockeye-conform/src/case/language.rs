@@ -45,6 +45,8 @@ struct WrittenOpening {
     request: Option<String>,
     answer: Option<String>,
     field: Option<String>,
+    #[serde(default)]
+    last: bool,
     patience: Option<f64>,
     agree: Option<String>,
     response: Option<String>,
@@ -86,7 +88,7 @@ pub(super) fn read(
         None => read_actions(written, &end)?,
     };
     let optional = |list: &Option<Vec<String>>| match list {
-        Some(list) => list.iter().map(|seen| read_seen(seen)).collect::<Result<_, _>>().map(Some),
+        Some(list) => read_all_seen(list).map(Some),
         None => Ok(None),
     };
     let expect = match optional(&written.expect)? {
@@ -185,6 +187,7 @@ fn read_opening(open: &WrittenOpening) -> Result<Opening, String> {
         request: open.request.clone(),
         answer,
         field: field.transpose()?,
+        last: open.last,
         patience: open.patience.map(Duration::from_secs_f64),
         response: open.response.clone(),
         client,
@@ -232,6 +235,23 @@ fn read_endings(list: &str) -> Result<Vec<Ending>, String> {
         code => code.parse().map(Ending::Code).map_err(|_| format!("no end is called {code:?}")),
     };
     list.split(',').filter(|word| !word.is_empty()).map(read).collect()
+}
+
+/// Reads what is seen, `repeat 3 TEXT 'a'; PONG 'b'` as six items.
+fn read_all_seen(list: &[String]) -> Result<Vec<Seen>, String> {
+    let mut all = Vec::new();
+    for item in list {
+        let (times, items) = match item.strip_prefix("repeat ") {
+            Some(rest) => {
+                let (times, items) = split(rest);
+                (number(times)?, items)
+            }
+            None => (1, item.as_str()),
+        };
+        let items: Vec<_> = items.split("; ").map(read_seen).collect::<Result<_, _>>()?;
+        all.extend(std::iter::repeat_n(items, times).flatten());
+    }
+    Ok(all)
 }
 
 fn read_seen(item: &str) -> Result<Seen, String> {
@@ -425,6 +445,7 @@ fn tell_expects(written: &Written, opening: &Opening, script: &Script) -> Vec<St
         lines.push(format!("answer {answer}"));
         lines
             .extend(open.and_then(|open| open.field.as_ref()).map(|field| format!("with {field}")));
+        lines.extend(opening.last.then(|| "the end of the connection behind a refusal".into()));
         if !opening.answer.right.iter().any(|answer| answer.fits(Some(101))) {
             return lines;
         }
@@ -477,6 +498,15 @@ mod tests {
         for wrong in ["me 1000", "peer 70000", "fuzzer 1000 dirty"] {
             assert!(read_end(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_seen_several_times_is_written_once() {
+        let read = |item: &str| read_all_seen(&[item.to_owned()]);
+        let turn = [Seen::Text(b"a".to_vec()), Seen::Pong(b"b".to_vec())];
+        assert_eq!(read("repeat 3 TEXT 'a'; PONG 'b'"), Ok([&turn[..]; 3].concat()));
+        assert_eq!(read("TEXT 'a'"), Ok(turn[..1].to_vec()));
+        assert!(read("repeat x TEXT 'a'").is_err());
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub(crate) struct Opening {
     pub(crate) answer: Answers,
     /// A field that a refusal must have, and the element that must be in it.
     pub(crate) field: Option<(String, String)>,
+    /// Behind a refusal the connection must end.
+    pub(crate) last: bool,
     /// How long the answer may take.
     pub(crate) patience: Option<Duration>,
     /// The whole response in place of a right one.
