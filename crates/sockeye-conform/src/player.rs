@@ -128,9 +128,9 @@ impl Player {
     }
 
     /// Plays the server to a client under test, whose request is in.
-    pub(crate) fn to_client(case: Arc<Case>, request: &Head) -> Self {
+    pub(crate) fn to_client(case: &Arc<Case>, request: &Head) -> Self {
         let mut player = Self::new(case.clone(), Phase::Playing, false);
-        match ServerOpening::new(&case, request) {
+        match ServerOpening::new(case, request) {
             Ok(opening) => {
                 let response = opening.response;
                 player.record.fuzzer.record(
