@@ -648,3 +648,6 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// How long a case without an end of its own waits for news.
 const SILENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -148,7 +148,7 @@ pub(crate) enum Answer {
     Class(u16),
     /// No answer: the connection ends.
     Drop,
-    /// Whatever.
+    /// Whatever, no answer included.
     Any,
 }
 
