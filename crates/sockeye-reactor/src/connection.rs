@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use mio::net::TcpStream;
-use sockeye_proto::handler::{Handler, Out, Outlet, Sent};
+use sockeye_proto::handler::{Handler, Out, Outlet, Sender, Sent};
 use sockeye_proto::{
-    CloseCode, CloseInfo, Connection, Error, Event, MessageRef, Next, PreparedMessage, Reply,
-    SendOptions, Server, Side, Time,
+    CloseCode, CloseInfo, Connection, Error, Event, MAX_REASON, MessageRef, Next, PreparedMessage,
+    Reply, SendOptions, Server, Side, Time,
 };
 
 use crate::topics::{Moved, Subscriptions};
@@ -297,7 +297,7 @@ struct Outbox<'t, 'r, H> {
     local: &'t mut Local<H>,
 }
 
-impl<H> Outlet for Outbox<'_, '_, H> {
+impl<H: Handler> Outlet for Outbox<'_, '_, H> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
         let sent = match self.reply.send(message, options) {
             Ok(()) if self.reply.connection().is_above_high_water() => Sent::Buffered,
@@ -329,12 +329,16 @@ impl<H> Outlet for Outbox<'_, '_, H> {
     fn queued(&self) -> usize {
         self.reply.connection().queued()
     }
+
+    fn sender(&self) -> Sender {
+        self.local.sender()
+    }
 }
 
 /// Starts the closing handshake as well as the code and the reason allow.
 fn close(reply: &mut Reply<'_, Server>, code: CloseCode, reason: &str) {
-    let end = reason.floor_char_boundary(sockeye_proto::MAX_REASON);
-    let reason = reason.get(..end).unwrap_or_default();
+    let ends = (0..=MAX_REASON.min(reason.len())).rev();
+    let reason = ends.into_iter().find_map(|end| reason.get(..end)).unwrap_or_default();
     if let Err(Error::Misuse(_)) = reply.close(Some(code), reason) {
         // 1011 may always be sent.
         let _ = reply.close(Some(CloseCode::INTERNAL), reason);
