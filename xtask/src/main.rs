@@ -9,7 +9,9 @@ mod catalogue;
 mod conformance;
 mod deps;
 mod failure;
+mod fuzz;
 mod licenses;
+mod lints;
 mod metadata;
 mod repo;
 mod shape;
@@ -57,10 +59,22 @@ const SUBCOMMANDS: &[Subcommand] = &[
         run: deps::command,
     },
     Subcommand {
+        name: "fuzz",
+        arguments: "[--seconds N] [TARGET]",
+        help: "run the fuzz targets for a minute in all, or as told",
+        run: fuzz::command,
+    },
+    Subcommand {
         name: "licenses",
         arguments: "",
         help: "check licences, bans and sources of every dependency against deny.toml",
         run: licenses::command,
+    },
+    Subcommand {
+        name: "lints",
+        arguments: "",
+        help: "check that the parsers deny panics, cutting casts and overflow",
+        run: lints::command,
     },
     Subcommand {
         name: "shape",

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,10 +43,18 @@ struct State {
 #[derive(Debug, Default)]
 struct Agents {
     /// In the order in which they came.
-    names: Vec<String>,
-    results: BTreeMap<String, BTreeMap<String, CaseResult>>,
+    tested: Vec<Tested>,
     /// The keys of all handshakes, none of which may come twice.
     keys: HashSet<String>,
+}
+
+/// What a client has been through.
+#[derive(Debug)]
+struct Tested {
+    name: String,
+    start: Instant,
+    end: Instant,
+    results: BTreeMap<String, CaseResult>,
 }
 
 /// What a connection asks for.
@@ -232,8 +240,8 @@ impl State {
             Wish::CaseStatus(index, agent) => {
                 let Some(case) = case(index) else { return };
                 let agents = self.agents();
-                let results = agents.results.get(&agent);
-                let result = results.and_then(|results| results.get(case.id()));
+                let tested = agents.tested.iter().find(|tested| tested.name == agent);
+                let result = tested.and_then(|tested| tested.results.get(case.id()));
                 let behavior = result.map_or("UNKNOWN", |result| result.verdict().name());
                 serde_json::json!({ "behavior": behavior }).to_string()
             }
@@ -244,7 +252,7 @@ impl State {
                 String::new()
             }
         };
-        let player = Player::answering(Arc::new(Case::answer(answer)), head);
+        let player = Player::answering(Arc::new(Case::answer(&answer)), head);
         host::play(player, stream).await;
     }
 
@@ -256,7 +264,7 @@ impl State {
         rest: &[u8],
         stream: Box<dyn Stream>,
     ) {
-        let id = case.id().to_owned();
+        let (id, start) = (case.id().to_owned(), Instant::now());
         let mut player = Player::answering(case, head);
         let key = head.field("sec-websocket-key").unwrap_or_default();
         if !self.agents().keys.insert(key) {
@@ -267,15 +275,7 @@ impl State {
         }
         let result = host::play(player, stream).await;
         let verdict = result.verdict();
-        let done = {
-            let mut agents = self.agents();
-            if !agents.names.contains(&agent) {
-                agents.names.push(agent.clone());
-            }
-            let results = agents.results.entry(agent.clone()).or_default();
-            results.insert(id.clone(), result);
-            results.len()
-        };
+        let done = self.agents().add(&agent, start, &id, result);
         if let Some(progress) = &self.progress {
             let total = self.cases.len();
             let _ = progress.send(Progress { agent, id, verdict, done, total });
@@ -284,10 +284,11 @@ impl State {
 
     fn report(&self) -> Report {
         let agents = self.agents();
-        let results = |name: &String| agents.results.get(name).cloned().unwrap_or_default();
-        let tested = agents.names.iter().map(|name| {
-            let results = results(name);
-            Agent { name: name.clone(), role: AgentRole::Client, results }
+        let tested = agents.tested.iter().map(|tested| Agent {
+            name: tested.name.clone(),
+            role: AgentRole::Client,
+            elapsed_ms: (tested.end - tested.start).as_secs_f64() * 1e3,
+            results: tested.results.clone(),
         });
         let cases = self.cases.iter().map(|case| case.info().clone()).collect();
         Report::new(tested.collect(), cases)
@@ -296,6 +297,22 @@ impl State {
     /// Nothing panics while it holds this lock, and the data would still be good.
     fn agents(&self) -> MutexGuard<'_, Agents> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Agents {
+    /// Adds the result of a case that began at `start`; returns how many the client has.
+    fn add(&mut self, name: &str, start: Instant, id: &str, result: CaseResult) -> usize {
+        let index = self.tested.iter().position(|tested| tested.name == name);
+        let index = index.unwrap_or_else(|| {
+            let (name, results) = (name.to_owned(), BTreeMap::new());
+            self.tested.push(Tested { name, start, end: start, results });
+            self.tested.len() - 1
+        });
+        let Some(tested) = self.tested.get_mut(index) else { return 0 };
+        tested.end = Instant::now();
+        tested.results.insert(id.to_owned(), result);
+        tested.results.len()
     }
 }
 

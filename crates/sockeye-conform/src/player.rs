@@ -144,8 +144,9 @@ impl Player {
 
     /// Plays the server to a client under test, whose request has been read.
     pub(crate) fn answering(case: Arc<Case>, request: &Head) -> Self {
-        let mut player = Self::new(case.clone(), Phase::Playing, false);
-        match ServerOpening::new(&case, request) {
+        let opening = ServerOpening::new(&case, request);
+        let mut player = Self::new(case, Phase::Playing, false);
+        match opening {
             Ok(opening) => {
                 let response = opening.response;
                 player.record.fuzzer.record(

@@ -44,17 +44,16 @@ impl ReportArgs {
 
     /// Writes the files asked for.
     pub(super) fn write_files(&self, report: &Report) -> Result<(), String> {
-        let forms: [(_, fn(&Report) -> String); 3] = [
-            (&self.html, Report::to_html),
-            (&self.json, Report::to_json),
-            (&self.index_json, Report::to_index_json),
-        ];
-        for (path, form) in forms {
-            let Some(path) = path else { continue };
-            std::fs::write(path, form(report)).map_err(|error| problem(path, &error))?;
-        }
-        Ok(())
+        write_file(self.html.as_deref(), || report.to_html())?;
+        write_file(self.json.as_deref(), || report.to_json())?;
+        write_file(self.index_json.as_deref(), || report.to_index_json())
     }
+}
+
+/// Writes a file, if it was asked for.
+fn write_file(path: Option<&Path>, content: impl FnOnce() -> String) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, content()).map_err(|error| problem(path, &error))
 }
 
 fn problem(path: &Path, error: &std::io::Error) -> String {

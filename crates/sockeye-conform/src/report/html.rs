@@ -48,7 +48,7 @@ impl Report {
                 let count = tally.of(*verdict);
                 let _ = write!(table, "<td data-v=\"{verdict}\" data-n=\"{count}\">{count}</td>");
             }
-            let _ = writeln!(table, "<td>{:.1} s</td></tr>", agent.seconds());
+            let _ = writeln!(table, "<td>{:.1} s</td></tr>", agent.elapsed_ms / 1e3);
         }
         table + "</tbody>\n</table>"
     }

@@ -28,7 +28,10 @@ impl Report {
 fn add_agent(agents: &mut Vec<Agent>, agent: Agent) {
     let same = agents.iter_mut().find(|known| known.name == agent.name && known.role == agent.role);
     match same {
-        Some(known) => known.results.extend(agent.results),
+        Some(known) => {
+            known.results.extend(agent.results);
+            known.elapsed_ms += agent.elapsed_ms;
+        }
         None => agents.push(agent),
     }
 }

@@ -41,6 +41,9 @@ pub struct Agent {
     pub name: String,
     /// The role that it played.
     pub role: AgentRole,
+    /// How long the run took from its first case to its last, in milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: f64,
     /// Its results by the case's id.
     pub results: BTreeMap<String, CaseResult>,
 }
@@ -147,7 +150,12 @@ mod tests {
 
     #[test]
     fn agents_of_one_name_are_told_apart() {
-        let agent = |role| Agent { name: "echo".to_owned(), role, results: BTreeMap::new() };
+        let agent = |role| Agent {
+            name: "echo".to_owned(),
+            role,
+            elapsed_ms: 0.0,
+            results: BTreeMap::new(),
+        };
         let roles = [AgentRole::Server, AgentRole::Client, AgentRole::Client];
         let report = Report { agents: roles.map(agent).into(), ..Report::default() };
         assert_eq!(report.labels(), ["echo", "echo (client)", "echo (client) 2"]);

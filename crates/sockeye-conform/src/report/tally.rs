@@ -59,11 +59,6 @@ impl Agent {
     pub fn tally(&self) -> Tally {
         self.results.values().map(|result| result.verdict()).collect()
     }
-
-    /// Returns the time that its cases took together, in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.results.values().map(|result| result.duration_ms).sum::<f64>() / 1e3
-    }
 }
 
 #[cfg(test)]

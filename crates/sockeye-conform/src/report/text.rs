@@ -89,7 +89,7 @@ impl Report {
 
 /// Returns how many cases an agent was put through and how long they took.
 fn extent(agent: &Agent) -> String {
-    format!("{} in {:.1} s", number(agent.results.len(), "case"), agent.seconds())
+    format!("{} in {:.1} s", number(agent.results.len(), "case"), agent.elapsed_ms / 1e3)
 }
 
 /// Returns a tally in words.

@@ -19,7 +19,7 @@ pub(crate) fn example() -> Report {
             (case.id.clone(), result(case, chosen(number, place, *faults)))
         };
         let results: BTreeMap<_, _> = cases.iter().enumerate().map(result).collect();
-        Agent { name: (*name).to_owned(), role: *role, results }
+        Agent { name: (*name).to_owned(), role: *role, elapsed_ms: 3400.0, results }
     });
     let mut report =
         Report { tester: "sockeye-conform 0.1.0".to_owned(), agents: agents.collect(), cases };

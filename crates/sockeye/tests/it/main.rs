@@ -28,6 +28,7 @@ mod order;
 #[cfg(feature = "hyper")]
 mod other_heads;
 mod others;
+mod panics;
 mod proxies;
 mod redirect;
 mod split;
