@@ -1,7 +1,11 @@
 """An Autobahn client by websockets, as its compliance client does it: python autobahn-websockets.py URL"""
 
 import asyncio
+import os
 import sys
+
+# The longest case has 65,537 fragments, and 4,096 are the default. Read when the package is loaded.
+os.environ["WEBSOCKETS_MAX_FRAGMENTS"] = "131072"
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException

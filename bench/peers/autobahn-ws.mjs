@@ -6,8 +6,10 @@ const require = createRequire(`${process.env.SOCKEYE_TEST_NODE_MODULES}/`);
 const { WebSocket } = require("ws");
 const [url] = process.argv.slice(2);
 
-// Compression is offered by default, and used from 1 KiB on.
-const connect = (path) => new WebSocket(`${url}${path}`, { maxPayload: 64 * 1024 * 1024, perMessageDeflate: { threshold: 0 } });
+// Texts are checked and compression is offered by default, and used from 1 KiB on. The longest case has 65,537 fragments,
+// and 16,384 are the default.
+const options = { maxFragments: 131072, maxPayload: 64 * 1024 * 1024, perMessageDeflate: { threshold: 0 } };
+const connect = (path) => new WebSocket(`${url}${path}`, options);
 
 /** Echoes until the connection is closed, by an error or without one. */
 function play(socket) {

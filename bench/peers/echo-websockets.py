@@ -1,7 +1,11 @@
 """An echo server by websockets, as its compliance server does it: python echo-websockets.py ADDR"""
 
 import asyncio
+import os
 import sys
+
+# The longest case has 65,537 fragments, and 4,096 are the default. Read when the package is loaded.
+os.environ["WEBSOCKETS_MAX_FRAGMENTS"] = "131072"
 
 from websockets.asyncio.server import serve
 
