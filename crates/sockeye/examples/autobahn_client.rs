@@ -12,12 +12,12 @@ async fn main() -> Result<()> {
     let count = answer.as_ref().and_then(|message| message.as_text()?.parse().ok()).unwrap_or(0);
     for case in 1..=count {
         let url = format!("{server}/runCase?case={case}&agent=sockeye");
-        // Some cases end the handshake, most the connection, with a fault on purpose.
-        let played = match client.request(&url).await {
+        // Some cases break the handshake on purpose, most others end with a fault.
+        let done = match client.request(&url).await {
             Ok(ws) => echo(ws).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = played {
+        if let Err(error) = done {
             eprintln!("case {case} of {count}: {error}");
         }
     }
