@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
 mod catalogue;
+mod conformance;
 mod deps;
 mod failure;
 mod fuzz;
@@ -44,6 +45,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: "[--summary | --missing GROUP]",
         help: "tell which rows of docs/catalogue.md a test proves",
         run: catalogue::command,
+    },
+    Subcommand {
+        name: "conformance",
+        arguments: "[--cases PATTERNS] [--peers NAMES]",
+        help: "put servers and clients, ours and others', through the suite; write docs/conformance.*",
+        run: conformance::command,
     },
     Subcommand {
         name: "deps",
@@ -116,7 +123,7 @@ fn help() -> String {
     let mut text = String::from("usage: cargo xtask SUBCOMMAND\n\n");
     for subcommand in SUBCOMMANDS {
         let call = format!("{} {}", subcommand.name, subcommand.arguments);
-        text.push_str(&format!("  {call:<42} {}\n", subcommand.help));
+        text.push_str(&format!("  {call:<50} {}\n", subcommand.help));
     }
     text
 }
