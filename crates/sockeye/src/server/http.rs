@@ -103,14 +103,8 @@ impl Upgrades {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
             let Self { shared, place, .. } = this;
-            let acceptor = &shared.routes.acceptor;
-            let ws = acceptor.start(io, &admitted.accepted, &received, Some(client));
-            let (mut running, life) = (admitted.start(ws), shared.life.clone());
-            running.begin().await;
-            tokio::spawn(async move {
-                running.run(life).await;
-                drop(place);
-            });
+            let (acceptor, life) = (&shared.routes.acceptor, shared.life.clone());
+            admitted.serve(io, received.to_vec(), acceptor, client, place.into(), life).await;
         });
         response
     }
