@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 
 use crate::close::CloseCode;
 use crate::connection::{CloseInfo, SendOptions};
+use crate::error::Error;
 use crate::message::MessageRef;
 use crate::prepared::PreparedMessage;
 use crate::utf8::Utf8Bytes;
@@ -27,6 +28,16 @@ pub trait Handler: Send + 'static {
     fn drain(&mut self, out: &mut Out<'_>) {
         let _ = out;
     }
+
+    /// Called when the connection failed: the peer broke the protocol, hit a limit or took too long.
+    /// Its end follows.
+    fn fail(&mut self, error: &Error) {
+        let _ = error;
+    }
+
+    /// Called when one of these functions panicked; the connection closes with 1011, and no message
+    /// follows.
+    fn panicked(&mut self) {}
 
     /// Called once, after the last of everything.
     fn close(&mut self, info: &CloseInfo) {

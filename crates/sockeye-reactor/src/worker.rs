@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -158,7 +159,12 @@ impl<H: Handler> Worker<H> {
         let Self { connections, local, buffer, out, .. } = self;
         local.key = connections.key(index);
         let Some(connection) = connections.at(index) else { return };
-        let stays = act(connection, &mut Turn { index, now, buffer, out, local });
+        let mut turn = Turn { index, now, buffer, out, local };
+        // A handler that panics ends its own connection and no other.
+        let stays = catch_unwind(AssertUnwindSafe(|| act(connection, &mut turn)));
+        let stays = stays
+            .or_else(|_| catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut turn))))
+            .unwrap_or(Stays::No);
         let due = connection.core.poll_timeout();
         match stays {
             Stays::No => return self.remove(index),
@@ -238,7 +244,7 @@ impl<H: Handler> Worker<H> {
             self.local.moved.extend(moved);
             self.settle();
         }
-        connection.ended();
+        let _ = catch_unwind(AssertUnwindSafe(move || connection.ended()));
         self.lighten();
     }
 

@@ -1,13 +1,15 @@
 //! Connections that another host serves once their opening handshake is done.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sockeye_proto::Config;
 use sockeye_proto::handshake::Accepted;
+use sockeye_proto::{CloseInfo, Config, Error};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Incoming;
 use crate::io::AnyIo;
+use crate::log;
 
 /// A connection whose 101 has been written, for whoever takes it: see
 /// [`Server::hand_over`](super::Server::hand_over).
@@ -29,27 +31,50 @@ pub struct HandedOver {
 }
 
 /// A connection's place among those of a server, to be dropped when the connection has ended: a
-/// server takes only so many, and waits for those it has when it stops.
+/// server takes only so many, and waits for those it has when it stops. Its host tells it what
+/// becomes of the connection, for the log.
 #[derive(Debug)]
-pub struct Place(#[expect(dead_code, reason = "held, not read")] Held);
+pub struct Place {
+    #[expect(dead_code, reason = "held, not read")]
+    held: Held,
+    peer: SocketAddr,
+}
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "held, not read")]
-enum Held {
+pub(super) enum Held {
     Alone(OwnedSemaphorePermit),
     #[cfg(feature = "hyper")]
     Shared(Arc<OwnedSemaphorePermit>),
 }
 
-impl From<OwnedSemaphorePermit> for Place {
-    fn from(permit: OwnedSemaphorePermit) -> Self {
-        Self(Held::Alone(permit))
+impl Place {
+    pub(super) fn new(held: Held, peer: SocketAddr) -> Self {
+        Self { held, peer }
     }
-}
 
-#[cfg(feature = "hyper")]
-impl From<Arc<OwnedSemaphorePermit>> for Place {
-    fn from(permit: Arc<OwnedSemaphorePermit>) -> Self {
-        Self(Held::Shared(permit))
+    /// Returns the address of the client.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Tells that the connection was opened.
+    pub fn opened(&self) {
+        log::opened(Some(self.peer));
+    }
+
+    /// Tells that the core failed the connection.
+    pub fn failed(&self, error: &Error) {
+        log::failed(error, Some(self.peer));
+    }
+
+    /// Tells how the connection ended.
+    pub fn closed(&self, info: &CloseInfo) {
+        log::closed(Some(info), Some(self.peer));
+    }
+
+    /// Tells that the connection's handler panicked.
+    pub fn panicked(&self) {
+        log::handler_panic(log::Stage::Handler);
     }
 }

@@ -11,6 +11,8 @@ use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
+#[cfg(feature = "hyper")]
+use super::handover::{Held, Place};
 use crate::io::{AnyIo, Record, Rewound};
 
 pub(super) type Handler =
@@ -104,7 +106,8 @@ impl Upgrades {
             let (io, received) = transport(upgraded);
             let Self { shared, place, .. } = this;
             let (acceptor, life) = (&shared.routes.acceptor, shared.life.clone());
-            admitted.serve(io, received.to_vec(), acceptor, client, place.into(), life).await;
+            let place = Place::new(Held::Shared(place), client);
+            admitted.serve(io, received.to_vec(), acceptor, place, life).await;
         });
         response
     }

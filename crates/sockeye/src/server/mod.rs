@@ -38,6 +38,7 @@ pub use acceptor::{Acceptor, accept};
 use acceptor::{Request, answer, refuse};
 pub use drain::Drain;
 use drain::{Life, Phase};
+use handover::Held;
 pub use handover::{HandedOver, Place};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
@@ -459,7 +460,8 @@ impl Shared {
         drop(handshake);
         let (acceptor, life) = (&self.routes.acceptor, self.life.clone());
         let received = request.rest().to_vec();
-        admitted.serve(io, received, acceptor, client, place.into(), life).await;
+        let place = Place::new(Held::Alone(place), client);
+        admitted.serve(io, received, acceptor, place, life).await;
     }
 
     /// Judges a request, in the time that a handshake may take.

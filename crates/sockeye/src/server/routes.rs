@@ -119,7 +119,6 @@ impl Admitted {
         mut io: AnyIo,
         mut received: Vec<u8>,
         acceptor: &Acceptor,
-        client: SocketAddr,
         mut place: Place,
         life: Life,
     ) {
@@ -132,7 +131,7 @@ impl Admitted {
             (io, received, place) = (back.io, back.received, back.place);
             self = Self { accepted, incoming, handler, taker: None };
         }
-        let ws = acceptor.start(io, &self.accepted, &received, Some(client));
+        let ws = acceptor.start(io, &self.accepted, &received, Some(place.peer_addr()));
         let mut running = self.start(ws);
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
