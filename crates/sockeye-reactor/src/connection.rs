@@ -3,22 +3,21 @@
 //! What a turn needs beside the connection is the thread's, in [`Turn`]. An idle connection holds no
 //! buffer.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, ErrorKind};
 
-use mio::net::TcpStream;
 use sockeye_proto::handler::{Handler, Out, Outlet, Sender, Sent};
 use sockeye_proto::{
     CloseCode, CloseInfo, Connection, Error, Event, MAX_REASON, MessageRef, Next, PreparedMessage,
     Reply, SendOptions, Server, Side, Time,
 };
 
+use crate::socket::Socket;
 use crate::topics::{Moved, Subscriptions};
 use crate::worker::Local;
 
 /// A connection and all that is kept for it.
 pub(crate) struct Conn<H> {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) core: Connection<Server>,
     pub(crate) handler: H,
     pub(crate) subscriptions: Subscriptions,
@@ -69,7 +68,7 @@ pub(crate) enum Stays {
 }
 
 impl<H: Handler> Conn<H> {
-    pub(crate) fn new(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
+    pub(crate) fn new(socket: Socket, core: Connection<Server>, handler: H) -> Self {
         let (subscriptions, unsent, unread, state) = Default::default();
         Self { socket, core, handler, subscriptions, unsent, unread, state }
     }
@@ -87,7 +86,11 @@ impl<H: Handler> Conn<H> {
         };
         handler.open(&mut Out::new(&mut outbox));
         self.receive(received, turn);
-        self.stays()
+        match self.stays() {
+            // What the poller would tell of may be inside already.
+            Stays::Yes if !self.socket.is_drained_by_short_read() => Stays::ReadAgain,
+            stays => stays,
+        }
     }
 
     /// Reads what is there, hands it on, and writes the answers, once per read.
@@ -113,7 +116,8 @@ impl<H: Handler> Conn<H> {
                     self.receive(buffer.get_mut(..count).unwrap_or_default(), turn);
                     turn.buffer = buffer;
                     // The poller tells of what comes later, but not of an end it has told of.
-                    if !is_full && !self.state.peer_ended || self.core.next() == Next::Close {
+                    let is_drained = !is_full && self.socket.is_drained_by_short_read();
+                    if is_drained && !self.state.peer_ended || self.core.next() == Next::Close {
                         return self.stays();
                     }
                 }
@@ -132,6 +136,8 @@ impl<H: Handler> Conn<H> {
     /// Goes on writing what waits; then there may be room for more.
     pub(crate) fn writable(&mut self, turn: &mut Turn<'_, H>) -> Stays {
         if self.unsent.is_none() {
+            // It may hold something back itself; an error shows when it is read.
+            let _ = self.socket.flush();
             return self.stays();
         }
         self.write(turn);
@@ -322,7 +328,7 @@ impl<H: Handler> Conn<H> {
             Next::Shutdown if self.unsent.is_none() && !self.state.sending_over => {
                 self.state.sending_over = true;
                 // A peer that is gone already needs no end of stream.
-                let _: io::Result<()> = self.socket.shutdown(Shutdown::Write);
+                let _: io::Result<()> = self.socket.shutdown();
             }
             Next::Shutdown | Next::AwaitEof | Next::Continue => {}
         }

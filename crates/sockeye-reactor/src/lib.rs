@@ -21,6 +21,7 @@ mod connection;
 mod mailbox;
 mod reactor;
 mod slab;
+mod socket;
 mod topics;
 mod wheel;
 mod worker;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use sockeye_proto::handler::{Handler, Sender};
 use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Time, Utf8Bytes};
@@ -220,12 +219,12 @@ impl<H: Handler> Worker<H> {
     /// Takes a connection in.
     fn adopt(&mut self, adopted: Adopted<H>, now: Time) {
         let Adopted { socket, core, mut received, handler } = adopted;
-        let connection = Conn::new(TcpStream::from_std(socket), core, handler);
+        let connection = Conn::new(socket, core, handler);
         let Some(key) = self.connections.insert(connection) else { return self.lighten() };
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = self.connections.at(key.index).is_some_and(|connection| {
             let token = Token(key.index as usize);
-            self.poll.registry().register(&mut connection.socket, token, interest).is_ok()
+            self.poll.registry().register(connection.socket.source(), token, interest).is_ok()
         });
         if !registered {
             return self.remove(key.index);
