@@ -87,7 +87,7 @@ const FRAMES: &[Row] = &[
     both(ControlBreaksMessage, "5.6,5.7,5.8,5.19,5.20"),
     both(FragmentedControlAccepted, "5.1,5.2"),
     both(HeaderInOneRead, "2.6,2.11,3.4,4.1.5,4.2.5,5.5,5.8,5.11,5.14").one(),
-    both(InterleavedAccepted, "5.15,5.18"),
+    both(InterleavedAccepted, "5.18"),
     both(LongControlAccepted, "2.5,7.3.6"),
     both(MaskReversed, "1.1.1,1.2.8,2.1,7.3.3"),
     both(OneFrameARead, "2.10"),
@@ -98,7 +98,7 @@ const FRAMES: &[Row] = &[
     both(Rsv2Accepted, "3.2"),
     both(Rsv3Accepted, "3.1"),
     both(RsvAccepted, "3.*,!3.7"),
-    both(StrayContinuationAccepted, "5.9,5.10,5.11,5.12,5.13,5.14,5.16,5.17"),
+    both(StrayContinuationAccepted, "5.9,5.10,5.11,5.17"),
 ];
 
 const MESSAGES: &[Row] = &[
@@ -106,7 +106,7 @@ const MESSAGES: &[Row] = &[
     both(ClosesAfterEcho, "1.1.2,5.3,9.7.1"),
     both(CrashAbove1MiB, "9.1.4,9.1.5,9.1.6,9.2.4,9.3.1,9.4.9"),
     both(EchoedTwice, "1.1.2,1.2.3,6.1.3,9.8.2"),
-    both(EmptyFramesDropped, "6.1.2,6.1.3,10.1.1"),
+    both(EmptyFramesDropped, "6.1.2,6.1.3"),
     both(HangsOnPong, "2.7,2.8,2.9"),
     both(LastByteLost, "1.1.2,1.1.8,1.2.2,5.3,6.2.2,9.1.1,9.3.3,9.6.2,9.8.4,10.1.1"),
     both(MessageLostAt(125), "1.1.2,1.2.2"),
@@ -171,7 +171,7 @@ const CLOSING: &[Row] = &[
     both(CloseCodeRefused(1011), "7.7.9"),
     both(CloseCodeRefused(3000), "7.7.10"),
     both(CloseCodeRefused(4999), "7.7.13"),
-    both(CloseUnanswered, "7.1.*,7.3.*,7.5.1,7.7.*,7.9.1,7.13.*"),
+    both(CloseUnanswered, "7.1.*,7.3.1,7.3.3,7.3.4,7.3.5,7.7.*"),
     both(DropsOnClose, "7.1.1,7.3.1,7.3.3,7.7.3"),
     both(EchoesAfterClose, "7.1.3,7.1.4"),
     both(FailureHangs, PROTOCOL_ERRORS),

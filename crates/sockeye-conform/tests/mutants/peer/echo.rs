@@ -346,7 +346,7 @@ impl Echo {
     fn take_close(&mut self, body: &[u8]) -> Result<(), Failure> {
         let code = match body {
             [] => None,
-            [_] if self.has(Fault::OneByteCloseAccepted) => None,
+            [_] if self.has(Fault::OneByteCloseAccepted) => Some(1000),
             [_] => return Err(Failure::PROTOCOL),
             [high, low, reason @ ..] => {
                 let code = u16::from_be_bytes([*high, *low]);

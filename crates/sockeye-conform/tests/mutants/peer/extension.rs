@@ -83,8 +83,8 @@ pub(crate) fn answer(offers: &[Extension], fault: Option<Fault>) -> Option<(Stri
     if fault == Some(Fault::PmdAnswerUnoffered) {
         text.push_str("; client_max_window_bits");
     }
-    // Neither `client_no_context_takeover` nor window bits are asked of the client.
-    Some((text, params.agreed()))
+    // What the client says of its own compressor is only a hint, and is left at that.
+    Some((text, Agreed { server: params.agreed().server, client: Direction::default() }))
 }
 
 /// Reads a server's answer to [`OFFER`]; `None` if it may not be.

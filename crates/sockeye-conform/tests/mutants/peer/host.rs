@@ -30,7 +30,8 @@ pub(crate) async fn run(
         let written = write(&mut stream, &out, fault).await;
         match echo.phase() {
             _ if written.is_err() => return,
-            Phase::Hung => return std::future::pending().await,
+            // Says nothing more, until the other end gives up.
+            Phase::Hung => return discard(&mut stream).await,
             Phase::Ended | Phase::Crashed => break,
             Phase::Open => {}
         }
@@ -54,7 +55,7 @@ async fn write(stream: &mut TcpStream, out: &[u8], fault: Option<Fault>) -> std:
 /// Ends TCP after the last Close frame (RFC 6455 section 7.1.1).
 async fn end(mut stream: TcpStream, role: Role, fault: Option<Fault>) {
     if fault == Some(Fault::TcpKeptOpen) {
-        return std::future::pending().await;
+        return discard(&mut stream).await;
     }
     if role == Role::Client {
         let _ = timeout(SERVER_ENDS, discard(&mut stream)).await;
@@ -69,7 +70,8 @@ pub(crate) async fn linger(mut stream: TcpStream) {
     let _ = timeout(LINGER, discard(&mut stream)).await;
 }
 
-async fn discard(stream: &mut TcpStream) {
+/// Reads on to the end of the connection.
+pub(crate) async fn discard(stream: &mut TcpStream) {
     let mut buffer = vec![0; 16 << 10];
     while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
 }

@@ -81,7 +81,7 @@ async fn serve(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
         Err(status) => {
             stream.write_all(refusal(status).as_bytes()).await?;
             if fault == Some(Fault::RefusalKeepsTcpOpen) {
-                std::future::pending::<()>().await;
+                host::discard(&mut stream).await;
             }
             host::linger(stream).await;
         }
