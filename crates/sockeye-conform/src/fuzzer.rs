@@ -109,6 +109,17 @@ impl Fuzzer {
     /// Sends a message in frames of at most `fragment` bytes. As in Autobahn's own sender, one of
     /// several whole frames ends with an empty frame.
     pub(crate) fn message(&mut self, opcode: u8, payload: &[u8], fragment: Option<usize>) {
+        let bytes = self.build_message(opcode, payload, fragment);
+        self.write(&bytes);
+    }
+
+    /// Returns a message's bytes.
+    pub(crate) fn build_message(
+        &mut self,
+        opcode: u8,
+        payload: &[u8],
+        fragment: Option<usize>,
+    ) -> Vec<u8> {
         let mut packed = Vec::new();
         let (mut rest, mut rsv) = match &mut self.codec {
             Some(codec) => {
@@ -127,10 +138,9 @@ impl Fuzzer {
             self.append(&mut bytes, &FrameForm { more, rsv, opcode, ..FrameForm::default() }, now);
             (rest, opcode, rsv) = (later, CONTINUATION, 0);
             if !more {
-                break;
+                return bytes;
             }
         }
-        self.write(&bytes);
     }
 
     /// Sends the header of an unfinished message's first frame of `length` bytes.

@@ -102,21 +102,24 @@ fn difference(expected: &[Seen], seen: &[Seen]) -> String {
 /// Judges the closing handshake and the end of the transport.
 fn judge_close(case: &Case, record: &Record) -> Judgement {
     let (end, fuzzer) = (&case.end, &record.fuzzer);
+    let anyone = end.right.contains(&Ending::Any) || end.lenient.contains(&Ending::Any);
     let ending = match (fuzzer.received, record.dropped) {
         (Some(Some(code)), _) => Ending::Code(code),
         (Some(None), _) => Ending::NoCode,
         (None, Some(Dropped::Peer(_))) => Ending::Drop,
-        (None, _) if end.right.contains(&Ending::Any) => Ending::Any,
+        (None, _) if anyone => Ending::Any,
         (None, _) => return (Verdict::Failed, "the peer did not end the connection".into()),
     };
-    let is_in = |list: &[Ending]| list.contains(&ending) || list.contains(&Ending::Any);
+    let is_in = |list: &[Ending]| {
+        let ends = ending != Ending::Any && list.contains(&Ending::Ends);
+        ends || list.contains(&ending) || list.contains(&Ending::Any)
+    };
     let is_right =
         is_in(&end.right) || case.autobahn && matches!(ending, Ending::NoCode | Ending::Drop);
     let wrong_starter = match fuzzer.starter {
         Some(starter) => starter != end.starter,
         None => end.starter == Starter::Tester,
     };
-    let anyone = end.right.contains(&Ending::Any) || end.lenient.contains(&Ending::Any);
     if wrong_starter && !anyone {
         let who = match (fuzzer.starter, ending) {
             (Some(Starter::Tester), _) => "the peer left it to the tester to close".to_owned(),
@@ -137,7 +140,7 @@ fn judge_close(case: &Case, record: &Record) -> Judgement {
     match ending {
         _ if is_in(&end.lenient) => (Verdict::NonStrict, reason),
         Ending::Code(_) | Ending::NoCode => (Verdict::WrongCode, reason),
-        Ending::Drop | Ending::Any => (Verdict::Unclean, reason),
+        Ending::Drop | Ending::Ends | Ending::Any => (Verdict::Unclean, reason),
     }
 }
 
@@ -150,6 +153,7 @@ fn name(ending: Ending) -> String {
         Ending::Code(code) => format!("the close code {code}"),
         Ending::NoCode => "a Close frame without a code".into(),
         Ending::Drop => "dropping TCP".into(),
+        Ending::Ends => "any end".into(),
         Ending::Any => "anything".into(),
     }
 }

@@ -1,7 +1,7 @@
 //! The opening handshake, from the tester's side: as a client with a server under test, as a server
 //! with a client under test.
 
-use crate::case::{Answers, Case, Client, Opening};
+use crate::case::{Answer, Answers, Case, Client, Opening};
 use crate::wire::deflate::{self, Agreed};
 use crate::wire::http::{self, Head};
 
@@ -42,6 +42,7 @@ pub(crate) struct ClientOpening {
     offers: String,
     subprotocols: Vec<String>,
     answers: Answers,
+    field: Option<(String, String)>,
     needs_deflate: bool,
 }
 
@@ -58,12 +59,14 @@ impl ClientOpening {
         let head = Head::read(&request).ok().flatten();
         let field = |name| head.as_ref().and_then(|head| head.field(name)).unwrap_or_default();
         let subprotocols = field("sec-websocket-protocol");
+        let own_key = Some(field("sec-websocket-key")).filter(|key| !key.is_empty());
         Self {
             offers: field("sec-websocket-extensions"),
             subprotocols: subprotocols.split(',').map(|name| name.trim().to_owned()).collect(),
             request,
-            key,
+            key: own_key.unwrap_or(key),
             answers: opening.answer.clone(),
+            field: opening.field.clone(),
             needs_deflate: opening.deflate.is_some(),
         }
     }
@@ -84,6 +87,16 @@ impl ClientOpening {
         }
     }
 
+    /// Judges that no answer came in time.
+    pub(crate) fn timed_out(&self) -> Option<Opened> {
+        let any = |answers: &[Answer]| answers.contains(&Answer::Any);
+        match (any(&self.answers.right), any(&self.answers.lenient)) {
+            (true, _) => Some(Opened::Refused { strict: Strict::Yes }),
+            (false, true) => Some(Opened::Refused { strict: Strict::No }),
+            (false, false) => None,
+        }
+    }
+
     fn judge(&self, bytes: &[u8]) -> Result<Opened, String> {
         let Some(head) = Head::read(bytes)? else {
             return Ok(Opened::Unfinished);
@@ -93,6 +106,7 @@ impl ClientOpening {
             return Err(format!("the answer is {:?}", head.line));
         };
         if status != 101 {
+            head.check_refusal(status, self.field.as_ref())?;
             return Ok(Opened::Refused { strict });
         }
         head.check_response(&self.key, &self.subprotocols)?;
@@ -105,8 +119,7 @@ impl ClientOpening {
     }
 
     fn fits(&self, status: Option<u16>) -> Option<Strict> {
-        let any =
-            |answers: &[crate::case::Answer]| answers.iter().any(|answer| answer.fits(status));
+        let any = |answers: &[Answer]| answers.iter().any(|answer| answer.fits(status));
         match (any(&self.answers.right), any(&self.answers.lenient)) {
             (true, _) => Some(Strict::Yes),
             (false, true) => Some(Strict::No),
@@ -135,10 +148,13 @@ impl ServerOpening {
         let opening = &case.opening;
         let accept = http::accept_key(&request.field("sec-websocket-key").unwrap_or_default());
         let offers = request.field("sec-websocket-extensions").unwrap_or_default();
-        let answer = opening
-            .deflate
-            .as_ref()
-            .and_then(|deflate| deflate::answer_offer(&offers, &deflate.requests));
+        let answer = opening.deflate.as_ref().and_then(|deflate| match &deflate.answer {
+            // An answer that suits no offer cannot be tried on this client.
+            Some(answer) => {
+                deflate::read_answer(&offers, answer).ok().map(|agreed| (answer.clone(), agreed))
+            }
+            None => deflate::answer_offer(&offers, &deflate.requests),
+        });
         let template = opening.response.clone().unwrap_or_else(|| {
             let extensions = answer.as_ref().map(|(answer, _)| answer.as_str());
             usual_response(opening, extensions)

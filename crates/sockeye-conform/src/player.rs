@@ -89,6 +89,10 @@ enum Phase {
     Asking(Box<ClientOpening>),
     /// The response is out; the client must end the connection.
     Refusing,
+    /// The server refused, and must end the connection.
+    Refused {
+        until: Duration,
+    },
     Playing,
     /// Nothing more to send: the transport must end.
     Ending {
@@ -119,7 +123,7 @@ impl Player {
         let request = std::mem::take(&mut opening.request);
         let mut player = Self::new(case, Phase::Asking(Box::new(opening)), true);
         player.record.fuzzer.record(By::Tester, "the request".into(), &request, &request);
-        player.head = player.chunks(request);
+        player.await_answer(request);
         player
     }
 
@@ -135,8 +139,11 @@ impl Player {
                     &response,
                     &response,
                 );
-                player.head = player.chunks(response);
-                player.record.opening = Some(Strict::Yes);
+                player.await_answer(response);
+                player.record.opening = Some(match opening.client {
+                    Client::MayWork => Strict::No,
+                    Client::Works | Client::Fails | Client::MayFail => Strict::Yes,
+                });
                 if opening.client == Client::Fails {
                     player.phase = Phase::Refusing;
                 } else if opening.lacks_compression {
@@ -153,8 +160,7 @@ impl Player {
         let (steps, deadline) = match &case.script {
             Script::Actions { send, .. } => {
                 let waits: Duration = send.iter().map(duration).sum();
-                let pauses = case.opening.pause * 1000;
-                (send.iter().cloned().collect(), PATIENCE + waits + pauses)
+                (send.iter().cloned().collect(), PATIENCE + waits)
             }
             Script::Echoes(echoes) => (VecDeque::new(), PATIENCE + echoes.timeout),
         };
@@ -189,7 +195,7 @@ impl Player {
                 return Act::Drop;
             }
             if now >= self.deadline && !matches!(self.phase, Phase::Ending { .. }) {
-                self.fail(format!("time is up after {} s", self.deadline.as_secs()));
+                self.time_is_up(now);
             }
             if let Some(act) = self.pending(now) {
                 return act;
@@ -207,6 +213,10 @@ impl Player {
             self.inbox.extend_from_slice(bytes);
             let opened = opening.read(&self.inbox);
             self.opened(opened, now);
+            return;
+        }
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.inbox.extend_from_slice(bytes);
             return;
         }
         if matches!(self.phase, Phase::Refusing) {
@@ -232,7 +242,35 @@ impl Player {
         if matches!(self.phase, Phase::Refusing) {
             self.record.refused = true;
         }
+        if matches!(self.phase, Phase::Refused { .. }) {
+            self.end_refused(now);
+        }
+        self.refused_by_client();
         self.record.dropped.get_or_insert(Dropped::Peer(ended));
+    }
+
+    /// Ends a case in which the server refused; it should have answered once only.
+    fn end_refused(&mut self, now: Duration) {
+        self.phase = Phase::Ending { until: now };
+        let answers = self.inbox.windows(7).filter(|window| window == b"HTTP/1.").count();
+        if answers > 1 {
+            self.record.opening = Some(Strict::No);
+        }
+    }
+
+    /// Notes that a client which may take the response or not has ended the connection unused.
+    fn refused_by_client(&mut self) {
+        let strict = match self.case.opening.client {
+            Client::MayFail => Strict::No,
+            Client::MayWork => Strict::Yes,
+            Client::Works | Client::Fails => return,
+        };
+        let fuzzer = &self.record.fuzzer;
+        let unused = fuzzer.seen.is_empty() && fuzzer.received.is_none();
+        if !self.record.is_client && unused && self.record.failure.is_none() {
+            self.record.opening = Some(strict);
+            self.record.refused = true;
+        }
     }
 
     /// Takes in that the tester's own writes no longer get through.
@@ -272,6 +310,13 @@ impl Player {
         let broken = self.record.failure.is_some() || self.record.fuzzer.violation.is_some();
         match &self.phase {
             Phase::Asking(_) | Phase::Refusing => Some(Act::Read { until: self.deadline }),
+            Phase::Refused { until } if now < *until => Some(Act::Read { until: *until }),
+            Phase::Refused { .. } => {
+                // To keep a connection for another request is HTTP's right.
+                self.record.opening = Some(Strict::No);
+                self.end_refused(now);
+                None
+            }
             Phase::Playing if closed || broken => {
                 self.end(now);
                 None
@@ -358,6 +403,9 @@ impl Player {
             for action in actions {
                 match action {
                     Action::Frame(form) => bytes.extend(fuzzer.build(form, 0)),
+                    Action::Message { opcode, payload, fragment } => {
+                        bytes.extend(fuzzer.build_message(*opcode, &payload.bytes(0), *fragment));
+                    }
                     Action::Raw(payload) => bytes.extend(payload.bytes(0)),
                     _ => {}
                 }
@@ -469,8 +517,17 @@ impl Player {
         if !answer.is_empty() {
             self.record.fuzzer.record(By::Peer, "the answer".into(), &answer, &answer);
         }
+        // What is left of the request no longer matters.
+        self.head.clear();
+        self.wait = None;
+        let answered = problem.is_none() && !answer.is_empty();
         if let Some(problem) = problem {
             self.fail(problem);
+        }
+        if answered && self.case.opening.last {
+            self.inbox = answer;
+            self.phase = Phase::Refused { until: now + CLOSING };
+            return;
         }
         self.phase = Phase::Ending { until: now };
     }
@@ -491,6 +548,17 @@ impl Player {
         self.steps.clear();
         self.wait = None;
         self.phase = Phase::Ending { until: self.record.fuzzer.now + CLOSING };
+    }
+
+    fn time_is_up(&mut self, now: Duration) {
+        let opened = match &self.phase {
+            Phase::Asking(opening) => opening.timed_out(),
+            _ => None,
+        };
+        match opened {
+            Some(opened) => self.opened(opened, now),
+            None => self.fail(format!("time is up after {} s", self.deadline.as_secs())),
+        }
     }
 
     /// Ends the case as failed.
@@ -537,10 +605,17 @@ impl Player {
         self.record.fuzzer.sent.is_some() && self.record.fuzzer.received.is_some()
     }
 
-    fn chunks(&self, head: Vec<u8>) -> VecDeque<Vec<u8>> {
-        match self.case.opening.chop {
+    /// Lays a head ready to be written, and allows for the time that this and the answer take.
+    fn await_answer(&mut self, head: Vec<u8>) {
+        let opening = &self.case.opening;
+        self.head = match opening.chop {
             Some(length) => head.chunks(length.max(1)).map(<[u8]>::to_vec).collect(),
             None => [head].into(),
+        };
+        let pauses = u32::try_from(self.head.len()).unwrap_or(u32::MAX);
+        self.deadline += opening.pause.saturating_mul(pauses);
+        if let Some(patience) = opening.patience {
+            self.deadline = self.deadline.saturating_sub(PATIENCE) + patience;
         }
     }
 }

@@ -44,6 +44,11 @@ struct WrittenOpening {
     headers: Option<String>,
     request: Option<String>,
     answer: Option<String>,
+    field: Option<String>,
+    #[serde(default)]
+    last: bool,
+    patience: Option<f64>,
+    agree: Option<String>,
     response: Option<String>,
     client: Option<String>,
     chop: Option<usize>,
@@ -83,7 +88,7 @@ pub(super) fn read(
         None => read_actions(written, &end)?,
     };
     let optional = |list: &Option<Vec<String>>| match list {
-        Some(list) => list.iter().map(|seen| read_seen(seen)).collect::<Result<_, _>>().map(Some),
+        Some(list) => read_all_seen(list).map(Some),
         None => Ok(None),
     };
     let expect = match optional(&written.expect)? {
@@ -105,6 +110,7 @@ pub(super) fn read(
                     window_bits: *window_bits,
                 })
                 .collect(),
+            answer: None,
         });
     }
     let only = match written.peer.as_deref() {
@@ -156,6 +162,8 @@ fn read_opening(open: &WrittenOpening) -> Result<Opening, String> {
     let client = match open.client.as_deref() {
         None | Some("works") => Client::Works,
         Some("fails") => Client::Fails,
+        Some("works lenient fails") => Client::MayFail,
+        Some("fails lenient works") => Client::MayWork,
         Some(other) => return Err(format!("a client that {other:?}")),
     };
     let answer = match &open.answer {
@@ -165,14 +173,22 @@ fn read_opening(open: &WrittenOpening) -> Result<Opening, String> {
             Answers { right: read_answers(right)?, lenient: read_answers(lenient)? }
         }
     };
+    let field = open.field.as_ref().map(|field| match field.split_once(": ") {
+        Some((name, element)) => Ok((name.to_ascii_lowercase(), element.to_owned())),
+        None => Err(format!("a field that looks like {field:?}")),
+    });
     Ok(Opening {
         deflate: open.deflate.as_ref().map(|offer| Deflate {
             offers: vec![offer.clone()],
             requests: vec![Request::default()],
+            answer: open.agree.clone(),
         }),
         headers: open.headers.clone().unwrap_or_default(),
         request: open.request.clone(),
         answer,
+        field: field.transpose()?,
+        last: open.last,
+        patience: open.patience.map(Duration::from_secs_f64),
         response: open.response.clone(),
         client,
         chop: open.chop,
@@ -213,11 +229,29 @@ fn read_end(end: &str) -> Result<End, String> {
 fn read_endings(list: &str) -> Result<Vec<Ending>, String> {
     let read = |word: &str| match word {
         "drop" => Ok(Ending::Drop),
+        "ends" => Ok(Ending::Ends),
         "any" => Ok(Ending::Any),
         "-" => Ok(Ending::NoCode),
         code => code.parse().map(Ending::Code).map_err(|_| format!("no end is called {code:?}")),
     };
     list.split(',').filter(|word| !word.is_empty()).map(read).collect()
+}
+
+/// Reads what is seen, `repeat 3 TEXT 'a'; PONG 'b'` as six items.
+fn read_all_seen(list: &[String]) -> Result<Vec<Seen>, String> {
+    let mut all = Vec::new();
+    for item in list {
+        let (times, items) = match item.strip_prefix("repeat ") {
+            Some(rest) => {
+                let (times, items) = split(rest);
+                (number(times)?, items)
+            }
+            None => (1, item.as_str()),
+        };
+        let items: Vec<_> = items.split("; ").map(read_seen).collect::<Result<_, _>>()?;
+        all.extend(std::iter::repeat_n(items, times).flatten());
+    }
+    Ok(all)
 }
 
 fn read_seen(item: &str) -> Result<Seen, String> {
@@ -376,6 +410,7 @@ fn tell_sends(written: &Written, script: &Script) -> Vec<String> {
         }
         lines.extend(open.headers.iter().map(|lines| format!("with {}", lines.escape_debug())));
         lines.extend(open.deflate.iter().map(|offer| format!("the offer {offer}")));
+        lines.extend(open.agree.iter().map(|answer| format!("the answer to it {answer}")));
         lines.extend(open.chop.map(|bytes| format!("{bytes} bytes of it a write")));
     }
     match script {
@@ -402,8 +437,15 @@ fn tell_expects(written: &Written, opening: &Opening, script: &Script) -> Vec<St
         return vec!["the client ends the connection without a frame".into()];
     }
     let mut lines = Vec::new();
+    if opening.client != Client::Works {
+        let client = open.and_then(|open| open.client.as_deref()).unwrap_or_default();
+        lines.push(format!("the client {client}"));
+    }
     if let Some(answer) = open.and_then(|open| open.answer.as_ref()) {
         lines.push(format!("answer {answer}"));
+        lines
+            .extend(open.and_then(|open| open.field.as_ref()).map(|field| format!("with {field}")));
+        lines.extend(opening.last.then(|| "the end of the connection behind a refusal".into()));
         if !opening.answer.right.iter().any(|answer| answer.fits(Some(101))) {
             return lines;
         }
@@ -456,6 +498,15 @@ mod tests {
         for wrong in ["me 1000", "peer 70000", "fuzzer 1000 dirty"] {
             assert!(read_end(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_seen_several_times_is_written_once() {
+        let read = |item: &str| read_all_seen(&[item.to_owned()]);
+        let turn = [Seen::Text(b"a".to_vec()), Seen::Pong(b"b".to_vec())];
+        assert_eq!(read("repeat 3 TEXT 'a'; PONG 'b'"), Ok([&turn[..]; 3].concat()));
+        assert_eq!(read("TEXT 'a'"), Ok(turn[..1].to_vec()));
+        assert!(read("repeat x TEXT 'a'").is_err());
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Case {
 
     /// Tells whether the handshake itself is at stake, so that a client may never get to a message.
     pub fn breaks_handshake(&self) -> bool {
-        self.opening.client == Client::Fails
+        self.opening.client != Client::Works
     }
 }
 
@@ -93,6 +93,12 @@ pub(crate) struct Opening {
     pub(crate) request: Option<String>,
     /// The statuses with which a server must answer.
     pub(crate) answer: Answers,
+    /// A field that a refusal must have, and the element that must be in it.
+    pub(crate) field: Option<(String, String)>,
+    /// Behind a refusal the connection must end.
+    pub(crate) last: bool,
+    /// How long the answer may take.
+    pub(crate) patience: Option<Duration>,
     /// The whole response in place of a right one.
     pub(crate) response: Option<String>,
     pub(crate) client: Client,
@@ -109,6 +115,8 @@ pub(crate) struct Deflate {
     pub(crate) offers: Vec<String>,
     /// As a server: what it asks of the client, first choice first.
     pub(crate) requests: Vec<Request>,
+    /// As a server: its answer, word for word, in place of one made from the requests.
+    pub(crate) answer: Option<String>,
 }
 
 /// What the tester as a server asks of the client's compression.
@@ -161,6 +169,10 @@ pub(crate) enum Client {
     #[default]
     Works,
     Fails,
+    /// It must work; that it fails is tolerable.
+    MayFail,
+    /// It must fail; that it works is tolerable.
+    MayWork,
 }
 
 /// What the tester does once the connection is open.
@@ -351,5 +363,8 @@ pub(crate) enum Ending {
     NoCode,
     /// The end of TCP without a Close frame.
     Drop,
+    /// Any of these.
+    Ends,
+    /// Whatever happens, no end included.
     Any,
 }

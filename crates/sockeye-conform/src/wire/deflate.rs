@@ -153,7 +153,8 @@ impl Codec {
         Self {
             ours,
             theirs,
-            deflate: Deflate::new(LEVEL, false, ours.window_bits),
+            // zlib has no window of 256 bytes; cases that agree on one send less than that.
+            deflate: Deflate::new(LEVEL, false, ours.window_bits.max(9)),
             inflate: Inflate::new(false, theirs.window_bits),
             inflated: 0,
             history: Vec::new(),

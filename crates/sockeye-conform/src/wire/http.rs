@@ -73,6 +73,30 @@ impl Head {
         }
     }
 
+    /// Checks that a refusal has the field which its status demands (RFC 9110, section 15.5), and
+    /// an element of a field that the case demands.
+    pub(crate) fn check_refusal(
+        &self,
+        status: u16,
+        field: Option<&(String, String)>,
+    ) -> Result<(), String> {
+        let demanded = match status {
+            401 => Some("www-authenticate"),
+            405 => Some("allow"),
+            426 => Some("upgrade"),
+            _ => None,
+        };
+        if let Some(name) = demanded.filter(|name| self.field(name).is_none()) {
+            return Err(format!("a refusal by {status} has no {name}"));
+        }
+        let Some((name, element)) = field else { return Ok(()) };
+        let value = self.field(name).unwrap_or_default();
+        match value.split(',').any(|other| other.trim() == element) {
+            true => Ok(()),
+            false => Err(format!("{name} is {value:?}, without {element}")),
+        }
+    }
+
     /// Checks a client's request.
     pub(crate) fn check_request(&self) -> Result<(), String> {
         if !(self.line.starts_with("GET ") && self.line.ends_with(" HTTP/1.1")) {
@@ -171,6 +195,20 @@ mod tests {
     fn templates_are_filled_in() {
         let filled = fill("GET {path} {3*ab}{\u{ff}{x} {", &[("path", "/é")]);
         assert_eq!(filled, b"GET /\xe9 ababab{\xff{x} {");
+    }
+
+    #[test]
+    fn a_refusal_has_what_its_status_and_the_case_demand() {
+        let field = ("sec-websocket-version".to_owned(), "13".to_owned());
+        let check = |status, lines: &str, field| {
+            let text = format!("HTTP/1.1 {status} No\r\n{lines}\r\n");
+            Head::read(text.as_bytes()).unwrap().unwrap().check_refusal(status, field)
+        };
+        assert!(check(405, "", None).is_err());
+        assert_eq!(check(405, "Allow: GET\r\n", None), Ok(()));
+        assert!(check(426, "", None).is_err());
+        assert!(check(400, "Sec-WebSocket-Version: 8\r\n", Some(&field)).is_err());
+        assert_eq!(check(400, "Sec-WebSocket-Version: 13, 8\r\n", Some(&field)), Ok(()));
     }
 
     #[test]
