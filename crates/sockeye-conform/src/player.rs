@@ -352,7 +352,16 @@ impl Player {
                 self.record.fuzzer.record(By::Tester, "ends its direction".into(), &[], &[]);
                 return Some(Act::HalfClose);
             }
-            Some(action) => self.act(&action, now),
+            Some(action) => {
+                self.act(&action, now);
+                // What comes without a pause is written at once, but for frames that stand alone:
+                // the peer has it all before the tester looks at an answer.
+                while self.steps.front().is_some_and(Action::only_sends)
+                    && let Some(action) = self.steps.pop_front()
+                {
+                    self.act(&action, now);
+                }
+            }
             // Without news for a while a case is over, as if it said so.
             None => self.wait = Some(Wait { until: now + SILENCE, then: Then::Drop }),
         }

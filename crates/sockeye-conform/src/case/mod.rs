@@ -250,6 +250,19 @@ pub(crate) enum Action {
     DropAfter(Duration),
 }
 
+impl Action {
+    /// Tells whether it sends and is done, without waiting for anything.
+    pub(crate) fn only_sends(&self) -> bool {
+        match self {
+            Self::Frame(_) | Self::Message { .. } | Self::Begin { .. } | Self::Part(_) => true,
+            Self::End | Self::Raw(_) | Self::Cuts(_) | Self::Repeat(..) | Self::Close { .. } => true,
+            Self::AutoFragment(_) => true,
+            Self::Wait { .. } | Self::Stall(_) | Self::HalfClose => false,
+            Self::CloseAfter(_) | Self::DropAfter(_) => false,
+        }
+    }
+}
+
 /// A frame, whether or not the protocol allows it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameForm {

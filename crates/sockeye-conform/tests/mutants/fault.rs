@@ -49,7 +49,9 @@ pub(crate) enum Fault {
     VersionWrong,
     // Frames.
     ControlBreaksMessage,
+    FloodsBorne,
     FragmentedControlAccepted,
+    FramesUnbounded,
     /// Cannot go on with a header of which a read brings a part only.
     HeaderInOneRead,
     InterleavedAccepted,
@@ -126,7 +128,8 @@ pub(crate) enum Fault {
     WrongCodeForSize,
     WrongCodeForText,
     // permessage-deflate.
-    DeflateBombInflated,
+    /// A message that inflates to too much is taken for an empty one.
+    DeflateBombCut,
     DeflateContextForgotten,
     DeflateContextKept,
     DeflateCorruptAccepted,

@@ -108,7 +108,7 @@ impl Client {
 }
 
 /// How long a server may take for its head.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(5);
 
 /// As many responses may come before the one that counts.
 const MOST_EARLY: usize = 8;

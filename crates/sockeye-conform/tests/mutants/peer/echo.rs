@@ -23,6 +23,8 @@ pub(crate) struct Echo {
     echoes: Vec<(u8, Vec<u8>)>,
     out: Vec<u8>,
     pongs: usize,
+    /// Control frames since the last message.
+    controls: usize,
     /// A fragmented control frame is under way, which only a fault lets happen.
     inside_control: bool,
     close_sent: bool,
@@ -55,6 +57,7 @@ struct Message {
     compressed: bool,
     data: Vec<u8>,
     utf8: Utf8,
+    frames: usize,
 }
 
 impl Echo {
@@ -70,6 +73,7 @@ impl Echo {
             echoes: Vec::new(),
             out: Vec::new(),
             pongs: 0,
+            controls: 0,
             inside_control: false,
             close_sent: false,
             keys: 0x1234_5677,
@@ -212,7 +216,7 @@ impl Echo {
     fn begin_data(&mut self, header: &Header) -> Result<(), Failure> {
         let goes_on = header.opcode == CONTINUATION;
         match (goes_on, self.message.is_some()) {
-            (true, true) => return Ok(()),
+            (true, true) => return self.count_frame(),
             (true, false) if self.inside_control => return Ok(()),
             (false, false) => {}
             (true, false) if self.has(Fault::StrayContinuationAccepted) => {}
@@ -224,8 +228,19 @@ impl Echo {
             compressed: header.rsv & 4 != 0 && self.codec.is_some(),
             data: Vec::new(),
             utf8: Utf8::new(self.fault),
+            frames: 1,
         });
         Ok(())
+    }
+
+    fn count_frame(&mut self) -> Result<(), Failure> {
+        let Some(message) = &mut self.message else { return Ok(()) };
+        message.frames += 1;
+        match message.frames > MOST_FRAMES && self.fault != Some(Fault::FramesUnbounded) {
+            true if message.data.is_empty() => Err(Failure::POLICY),
+            true => Err(Failure::TOO_BIG),
+            false => Ok(()),
+        }
     }
 
     /// Takes in some of a frame's payload.
@@ -280,7 +295,8 @@ impl Echo {
     }
 
     fn end_message(&mut self, message: Message) -> Result<(), Failure> {
-        let Message { opcode, compressed, mut data, mut utf8 } = message;
+        let Message { opcode, compressed, mut data, mut utf8, .. } = message;
+        self.controls = 0;
         let mut unchecked = self.has(Fault::Utf8AtMessageEnd);
         if compressed && let Some(codec) = &mut self.codec {
             data = codec.inflate(&data)?;
@@ -321,6 +337,10 @@ impl Echo {
     }
 
     fn take_control(&mut self, opcode: u8, payload: &[u8]) -> Result<(), Failure> {
+        self.controls += 1;
+        if self.controls > MOST_CONTROLS && !self.has(Fault::FloodsBorne) {
+            return Err(Failure::POLICY);
+        }
         match opcode {
             CLOSE => return self.take_close(payload),
             PING => self.take_ping(payload),
@@ -453,3 +473,9 @@ impl Echo {
         frame::append(&mut self.out, Form { first, key, padded }, payload);
     }
 }
+
+/// As many frames may a message have: more than Autobahn's 65,537.
+const MOST_FRAMES: usize = 131_072;
+
+/// As many pings, pongs and Close frames may come in a row.
+const MOST_CONTROLS: usize = 10_000;

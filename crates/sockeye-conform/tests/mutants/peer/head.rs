@@ -30,7 +30,7 @@ impl Head {
             let line = &bytes[at..at + length];
             at += length + 1;
             if at > LONGEST && !has(Fault::HeadUnbounded) {
-                return Err(431);
+                return Err(if start.is_none() { 414 } else { 431 });
             }
             let line = match line.strip_suffix(b"\r") {
                 Some(line) => line,

@@ -32,6 +32,8 @@ impl Failure {
     pub(crate) const PROTOCOL: Self = Self(1002);
     /// Data that are not what they should be: no UTF-8, or no compressed data.
     pub(crate) const CORRUPT: Self = Self(1007);
+    /// A flood of frames that say nothing.
+    pub(crate) const POLICY: Self = Self(1008);
     /// More than [`LIMIT`].
     pub(crate) const TOO_BIG: Self = Self(1009);
 }

@@ -151,4 +151,4 @@ fn refusal(status: Status) -> String {
 }
 
 /// How long a client may take for its head.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(5);
