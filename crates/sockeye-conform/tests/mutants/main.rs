@@ -61,7 +61,7 @@ fn every_case_catches_a_fault() {
         let ours = suite.cases().iter().filter(|case| is_for(case, role));
         let mut ids: BTreeSet<_> = ours.map(|case| case.id()).collect();
         for row in table().filter(|row| row.roles.contains(&role)) {
-            let chosen = suite.select(row.cases).unwrap();
+            let chosen = row.cases(&suite);
             ids.retain(|id| chosen.iter().all(|case| case.id() != *id));
         }
         assert!(ids.is_empty(), "{role:?}: no fault for {ids:?}");
@@ -88,13 +88,13 @@ async fn passes(role: Role, is_chosen: fn(&Case) -> bool) {
 /// Plays the cases of a row; returns one line for each that did not catch the fault.
 async fn missed(row: Row, role: Role) -> Vec<String> {
     let suite = Suite::builtin().unwrap();
-    let cases = suite.select(row.cases).unwrap();
+    let cases = row.cases(&suite);
     let ours: Vec<_> = cases.into_iter().filter(|case| is_for(case, role)).collect();
     let results = play(role, Some(row.fault), &ours, JOBS).await;
     let verdict = |id| results.get(id).map_or(Verdict::Ok, CaseResult::verdict);
     let verdicts: Vec<_> = ours.iter().map(|case| (case.id(), verdict(case.id()))).collect();
-    let missed = row.missed(&verdicts).into_iter();
-    missed.map(|id| format!("{:?}: {}", row.fault, tell(role, id, results.get(id)))).collect()
+    let missed = row.missed(&suite, &verdicts).into_iter();
+    missed.map(|id| format!("{:?}: {}", row.fault, tell(role, &id, results.get(&id)))).collect()
 }
 
 fn tell(role: Role, id: &str, result: Option<&CaseResult>) -> String {

@@ -78,7 +78,8 @@ impl Codec {
             self.window.clear();
         }
         let mut inflated = self.try_inflate(&[payload, &TAIL, &LAST_BLOCK].concat());
-        if inflated == Err(Failure::CORRUPT) && payload.ends_with(&TAIL) {
+        let tailed = payload.ends_with(&TAIL) && self.fault != Some(Fault::DeflateTailRefused);
+        if inflated == Err(Failure::CORRUPT) && tailed {
             inflated = self.try_inflate(&[payload, &LAST_BLOCK].concat());
         }
         let message = match inflated {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Role;
 use super::echo::{Echo, Phase};
@@ -36,6 +36,7 @@ pub(crate) async fn run(
             Phase::Open => {}
         }
         match stream.read(&mut buffer).await {
+            Ok(0) if fault == Some(Fault::TcpKeptAfterEof) => return sleep(KEPT).await,
             Ok(0) | Err(_) => return,
             Ok(count) => echo.receive(&buffer[..count]),
         }
@@ -81,3 +82,6 @@ const SERVER_ENDS: Duration = Duration::from_secs(2);
 
 /// How long the server reads on after its last word, so that no reset overtakes that.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a connection is kept for no reason: longer than any tester waits.
+const KEPT: Duration = Duration::from_secs(20);

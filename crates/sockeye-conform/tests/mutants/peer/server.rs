@@ -79,7 +79,8 @@ async fn serve(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
         }
         Err(_) if fault == Some(Fault::RefusesInSilence) => {}
         Err(status) => {
-            stream.write_all(refusal(status).as_bytes()).await?;
+            let times = if fault == Some(Fault::RefusalsAnswerTwice) { 2 } else { 1 };
+            stream.write_all(refusal(status).repeat(times).as_bytes()).await?;
             if fault == Some(Fault::RefusalKeepsTcpOpen) {
                 host::discard(&mut stream).await;
             }

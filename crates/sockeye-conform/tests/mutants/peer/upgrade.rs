@@ -181,6 +181,10 @@ pub(crate) fn check_response(
         return check(!has(Fault::EarlyResponseRefused), "a response before the 101")
             .map(|()| None);
     }
+    let redirects = status.is_some_and(|status| status / 100 == 3) && has(Fault::RedirectTaken);
+    if redirects {
+        return Ok(Some(None));
+    }
     check(status == Some(101) || has(Fault::StatusUnchecked), "the status is not 101")?;
     let upgrades = matches!(head.values("upgrade")[..], [name] if name.eq_ignore_ascii_case("websocket"));
     check(upgrades || has(Fault::UpgradeUnchecked), "no Upgrade")?;
