@@ -57,6 +57,7 @@ async fn every_fault_is_caught_by_the_cases_that_are_about_it() {
 #[test]
 fn every_case_catches_a_fault() {
     let suite = Suite::builtin().unwrap();
+    let mut uncovered = Vec::new();
     for role in [Role::Server, Role::Client] {
         let ours = suite.cases().iter().filter(|case| is_for(case, role));
         let mut ids: BTreeSet<_> = ours.map(|case| case.id()).collect();
@@ -64,8 +65,9 @@ fn every_case_catches_a_fault() {
             let chosen = row.cases(&suite);
             ids.retain(|id| chosen.iter().all(|case| case.id() != *id));
         }
-        assert!(ids.is_empty(), "{role:?}: no fault for {ids:?}");
+        uncovered.extend(ids.into_iter().map(|id| (role, id)));
     }
+    assert!(uncovered.is_empty(), "no fault for {uncovered:?}");
 }
 
 /// Plays the cases that are chosen against a right peer, which must pass them all.
@@ -82,6 +84,11 @@ async fn passes(role: Role, is_chosen: fn(&Case) -> bool) {
         (!right).then(|| tell(role, case.id(), result))
     });
     let blamed: Vec<_> = blamed.collect();
+    if std::env::var_os("SLOW").is_some() {
+        let mut slow: Vec<_> = results.iter().map(|(id, r)| (r.duration_ms as u64, id)).collect();
+        slow.sort_unstable();
+        println!("{role:?} {:?}", slow.iter().rev().take(60).collect::<Vec<_>>());
+    }
     assert!(blamed.is_empty(), "{}", blamed.join("\n"));
 }
 

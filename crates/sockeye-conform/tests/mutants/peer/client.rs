@@ -55,7 +55,7 @@ impl Client {
             _ => upgrade::key((number as u128) << 64 | u128::from(stream.local_addr()?.port())),
         };
         stream.write_all(self.request(path, &key).as_bytes()).await?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(4 << 10);
         let answered = self.read_answer(&mut stream, &mut bytes, &key);
         let agreed = match self.fault {
             Some(Fault::HeadDeadlineMissing) => answered.await,

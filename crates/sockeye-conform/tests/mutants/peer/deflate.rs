@@ -5,7 +5,7 @@
 
 use zlib_rs::{Deflate, DeflateFlush, Inflate, InflateFlush, Status};
 
-use super::{Failure, LIMIT};
+use super::{Failure, LIMIT, inflate};
 use crate::fault::Fault;
 
 /// What binds one end's compressor.
@@ -96,8 +96,10 @@ impl Codec {
 
     fn try_inflate(&self, mut input: &[u8]) -> Result<Vec<u8>, Failure> {
         let bits = self.theirs.window_bits;
-        // zlib holds distances to the window from one call to the next only.
-        let step = if bits < 15 { 1 } else { STEP };
+        if bits < 15 {
+            // zlib-rs keeps 32 KiB whatever it is told.
+            return self.bounded(inflate::inflate(input, &self.window, 1 << bits));
+        }
         let mut inflate = Inflate::new(false, bits);
         if !self.window.is_empty() {
             inflate.set_dictionary(&self.window).map_err(|_| Failure::CORRUPT)?;
@@ -105,7 +107,7 @@ impl Codec {
         let mut out = Vec::new();
         loop {
             let made = out.len();
-            out.resize(made + step, 0);
+            out.resize(made + STEP, 0);
             let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
             let status = inflate
                 .decompress(input, &mut out[made..], InflateFlush::SyncFlush)
@@ -115,14 +117,20 @@ impl Codec {
             input = &input[usize::try_from(used).unwrap_or_default()..];
             out.truncate(made + usize::try_from(new).unwrap_or_default());
             if out.len() > LIMIT {
-                let cuts = self.fault == Some(Fault::DeflateBombCut);
-                return if cuts { Ok(Vec::new()) } else { Err(Failure::TOO_BIG) };
+                return self.bounded(Err(Failure::TOO_BIG));
             }
             match status {
                 Status::StreamEnd => return Ok(out),
                 _ if used == 0 && new == 0 => return Err(Failure::CORRUPT),
                 _ => {}
             }
+        }
+    }
+
+    fn bounded(&self, inflated: Result<Vec<u8>, Failure>) -> Result<Vec<u8>, Failure> {
+        match inflated {
+            Err(Failure::TOO_BIG) if self.fault == Some(Fault::DeflateBombCut) => Ok(Vec::new()),
+            inflated => inflated,
         }
     }
 }
@@ -167,7 +175,12 @@ mod tests {
 
     #[test]
     fn corrupt_and_cut_messages_are_refused_and_final_blocks_are_not() {
-        let mut codec = codec(false, 15);
+        for bits in [9, 15] {
+            refuses_corrupt_and_cut_messages(codec(false, bits));
+        }
+    }
+
+    fn refuses_corrupt_and_cut_messages(mut codec: Codec) {
         let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
         assert_eq!(codec.inflate(hello).unwrap(), b"Hello");
         assert_eq!(codec.inflate(b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00").unwrap(), b"Hello");

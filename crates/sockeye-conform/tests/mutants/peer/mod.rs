@@ -9,6 +9,7 @@ mod extension;
 mod frame;
 mod head;
 mod host;
+mod inflate;
 mod server;
 mod upgrade;
 mod utf8;

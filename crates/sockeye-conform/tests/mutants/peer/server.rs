@@ -53,7 +53,7 @@ async fn accept(listener: TcpListener, fault: Option<Fault>) {
 
 async fn serve(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(4 << 10);
     let read = read_head(&mut stream, &mut bytes, fault);
     let head = match fault {
         Some(Fault::HeadDeadlineMissing) => Ok(read.await),

@@ -177,7 +177,8 @@ pub(crate) fn check_response(
     let status = head.start.get(9..12).and_then(|status| status.parse::<u16>().ok());
     let formed = head.start.starts_with("HTTP/1.1 ") && matches!(line.get(12), None | Some(b' '));
     check(formed || has(Fault::StatusLineUnchecked), "no status line")?;
-    if status.is_some_and(|status| (100..200).contains(&status) && status != 101) {
+    let early = status.is_some_and(|status| (100..200).contains(&status) && status != 101);
+    if early && !has(Fault::StatusUnchecked) {
         return check(!has(Fault::EarlyResponseRefused), "a response before the 101")
             .map(|()| None);
     }
