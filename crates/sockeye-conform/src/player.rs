@@ -283,8 +283,20 @@ impl Player {
         judge::judge(&self.case, &self.record, self.echoed, now)
     }
 
-    /// Returns what is still to be written or waited for.
+    /// Returns what is still to be written or waited for, if anything is.
     fn pending(&mut self, now: Duration) -> Option<Act> {
+        // Frames that were queued while it waits, such as a pong, do not wait with it; the rest of
+        // a head and what follows a stall do.
+        let may_write = self
+            .wait
+            .as_ref()
+            .is_none_or(|wait| matches!(wait.then, Then::Close | Then::Drop | Then::Note(_)));
+        if may_write
+            && self.head.is_empty()
+            && let Some(bytes) = self.record.fuzzer.next_write()
+        {
+            return Some(Act::Write(bytes));
+        }
         if let Some(wait) = &self.wait {
             if now < wait.until && !self.cuts_wait_short() {
                 let until = wait.until.min(self.deadline);
@@ -295,13 +307,11 @@ impl Player {
             }
             self.end_wait();
         }
-        if let Some(chunk) = self.head.pop_front() {
-            if !self.head.is_empty() && !self.case.opening.pause.is_zero() {
-                self.wait = Some(Wait { until: now + self.case.opening.pause, then: Then::GoOn });
-            }
-            return Some(Act::Write(chunk));
+        let chunk = self.head.pop_front()?;
+        if !self.head.is_empty() && !self.case.opening.pause.is_zero() {
+            self.wait = Some(Wait { until: now + self.case.opening.pause, then: Then::GoOn });
         }
-        self.record.fuzzer.next_write().map(Act::Write)
+        Some(Act::Write(chunk))
     }
 
     /// Goes one step on; `None` to look again for what is pending.
