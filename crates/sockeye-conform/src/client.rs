@@ -242,7 +242,7 @@ impl State {
                 String::new()
             }
         };
-        let player = Player::to_client(Arc::new(Case::answer(answer)), head);
+        let player = Player::to_client(&Arc::new(Case::answer(&answer)), head);
         host::play(player, stream).await;
     }
 
@@ -255,7 +255,7 @@ impl State {
         stream: Box<dyn Stream>,
     ) {
         let id = case.id().to_owned();
-        let mut player = Player::to_client(case, head);
+        let mut player = Player::to_client(&case, head);
         let key = head.field("sec-websocket-key").unwrap_or_default();
         if !self.agents().keys.insert(key) {
             player.fail("the client sent a Sec-WebSocket-Key that it had used before".into());

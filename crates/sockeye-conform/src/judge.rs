@@ -47,6 +47,14 @@ pub(crate) fn fits(expected: &[Seen], seen: &[Seen]) -> bool {
     }
 }
 
+/// Tells whether a case has seen all that it waits for, be it what is expected or what is tolerable
+/// and no more than a list.
+pub(crate) fn is_complete(case: &Case, seen: &[Seen]) -> bool {
+    let listed = |lenient: &&Vec<Seen>| !lenient.contains(&Seen::Anything);
+    let lenient = case.lenient.as_ref().filter(listed);
+    [case.expect.as_ref(), lenient].into_iter().flatten().any(|expected| fits(expected, seen))
+}
+
 /// Tells a reader what was seen.
 pub(crate) fn tell(seen: &Seen) -> String {
     match seen {
@@ -136,7 +144,10 @@ fn judge_close(case: &Case, record: &Record) -> Judgement {
     if is_right {
         return right();
     }
-    let reason = format!("ended by {}, not by {}", name(ending), names(&end.right));
+    let reason = match ending {
+        Ending::Any => "the peer did not end the connection".into(),
+        ending => format!("ended by {}, not by {}", name(ending), names(&end.right)),
+    };
     match ending {
         _ if is_in(&end.lenient) => (Verdict::NonStrict, reason),
         Ending::Code(_) | Ending::NoCode => (Verdict::WrongCode, reason),

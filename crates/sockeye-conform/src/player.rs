@@ -128,9 +128,9 @@ impl Player {
     }
 
     /// Plays the server to a client under test, whose request is in.
-    pub(crate) fn to_client(case: Arc<Case>, request: &Head) -> Self {
+    pub(crate) fn to_client(case: &Arc<Case>, request: &Head) -> Self {
         let mut player = Self::new(case.clone(), Phase::Playing, false);
-        match ServerOpening::new(&case, request) {
+        match ServerOpening::new(case, request) {
             Ok(opening) => {
                 let response = opening.response;
                 player.record.fuzzer.record(
@@ -479,7 +479,7 @@ impl Player {
                 let complete = *then_close
                     && fuzzer.sent.is_none()
                     && fuzzer.seen.len() > before
-                    && case.expect.as_ref().is_some_and(|expect| judge::fits(expect, &fuzzer.seen));
+                    && judge::is_complete(&case, &fuzzer.seen);
                 if complete {
                     fuzzer.close(Some(1000), &[]);
                 }
@@ -667,3 +667,6 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// How long a case without an end of its own waits for news.
 const SILENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -501,6 +501,23 @@ mod tests {
     }
 
     #[test]
+    fn an_opening_is_read_with_all_that_it_asks() {
+        let text = r#"{"request": "GET", "answer": "426 lenient 4xx,drop,any", "last": true,
+            "field": "Sec-WebSocket-Version: 13", "patience": 1.5,
+            "client": "works lenient fails", "deflate": "d", "agree": "a"}"#;
+        let opening = read_opening(&serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(opening.field, Some(("sec-websocket-version".into(), "13".into())));
+        assert_eq!(opening.patience, Some(Duration::from_millis(1500)));
+        assert_eq!((opening.last, opening.client), (true, Client::MayFail));
+        assert_eq!(opening.answer.right, [Answer::Status(426)]);
+        assert_eq!(opening.answer.lenient, [Answer::Class(4), Answer::Drop, Answer::Any]);
+        assert_eq!(opening.deflate.unwrap().answer.as_deref(), Some("a"));
+        for wrong in [r#"{"field": "Allow"}"#, r#"{"client": "works, fails"}"#] {
+            assert!(read_opening(&serde_json::from_str(wrong).unwrap()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_is_seen_several_times_is_written_once() {
         let read = |item: &str| read_all_seen(&[item.to_owned()]);
         let turn = [Seen::Text(b"a".to_vec()), Seen::Pong(b"b".to_vec())];
@@ -515,6 +532,7 @@ mod tests {
         assert_eq!(end.starter, Starter::Peer);
         assert_eq!(end.right, [Ending::Code(1002), Ending::Drop]);
         assert_eq!(end.lenient, [Ending::Code(1009), Ending::NoCode]);
+        assert_eq!(read_end("peer ends lenient any").unwrap().right, [Ending::Ends]);
         assert!(!end.clean);
     }
 }

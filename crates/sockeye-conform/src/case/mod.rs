@@ -36,8 +36,8 @@ pub struct Case {
 impl Case {
     /// Makes a case that tells a client one text and closes, as the control connections do; an
     /// empty text is left out.
-    pub(crate) fn answer(text: String) -> Self {
-        let payload = Payload::Bytes(text.clone().into_bytes());
+    pub(crate) fn answer(text: &str) -> Self {
+        let payload = Payload::Bytes(text.as_bytes().to_vec());
         let tell = Action::Message { opcode: frame::TEXT, payload, fragment: None };
         let close = Action::Close { code: Some(1000), reason: Payload::default() };
         let tell = (!text.is_empty()).then_some(tell);
@@ -148,7 +148,7 @@ pub(crate) enum Answer {
     Class(u16),
     /// No answer: the connection ends.
     Drop,
-    /// Whatever.
+    /// Whatever, no answer included.
     Any,
 }
 

@@ -1,0 +1,82 @@
+use super::*;
+use crate::case::Suite;
+use crate::verdict::Verdict;
+
+fn case(id: &str) -> Arc<Case> {
+    Suite::builtin().unwrap().select(id).unwrap().remove(0)
+}
+
+fn asks(id: &str) -> Player {
+    let target = Target { host: "localhost".into(), path: "/".into() };
+    Player::to_server(case(id), &target, [7; 16])
+}
+
+fn answers(id: &str) -> Player {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let head = Head::read(request).unwrap().unwrap();
+    let mut player = Player::to_client(&case(id), &head);
+    until(&mut player, Duration::ZERO);
+    player
+}
+
+/// Lets the player do all up to its next wait, and returns when that ends.
+fn until(player: &mut Player, now: Duration) -> Option<Duration> {
+    loop {
+        match player.next(now) {
+            Act::Write(_) => {}
+            Act::Read { until } => return Some(until),
+            _ => return None,
+        }
+    }
+}
+
+#[test]
+fn no_answer_at_all_is_tolerable_where_a_case_says_so() {
+    let mut player = asks("HSS-042");
+    let patience = until(&mut player, Duration::ZERO).unwrap();
+    assert_eq!(patience, Duration::from_millis(11_500));
+    assert_eq!(until(&mut player, patience), None);
+    assert_eq!(player.result(patience).verdict(), Verdict::NonStrict);
+}
+
+#[test]
+fn behind_a_refusal_one_waits_for_the_end_of_the_connection() {
+    let refusal = b"HTTP/1.1 426 No\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let play = |more: &[u8], ends| {
+        let mut player = asks("HSS-047");
+        until(&mut player, Duration::ZERO);
+        player.receive(refusal, Duration::ZERO);
+        let wait = until(&mut player, Duration::ZERO).unwrap();
+        player.receive(more, Duration::ZERO);
+        match ends {
+            true => player.ended(Ended::Eof, Duration::ZERO),
+            false => drop(until(&mut player, wait)),
+        }
+        player.result(wait).verdict()
+    };
+    assert_eq!(play(b"a body", true), Verdict::Ok);
+    assert_eq!(play(b"", false), Verdict::NonStrict);
+    assert_eq!(play(refusal, true), Verdict::NonStrict);
+}
+
+#[test]
+fn a_client_may_refuse_what_it_may_take() {
+    let play = |id, bytes: &[u8]| {
+        let mut player = answers(id);
+        player.receive(bytes, Duration::ZERO);
+        until(&mut player, Duration::ZERO);
+        player.receive(b"\x88\x82\0\0\0\0\x03\xe8", Duration::ZERO);
+        player.ended(Ended::Eof, Duration::ZERO);
+        player.result(Duration::ZERO).verdict()
+    };
+    let refuse = |id| {
+        let mut player = answers(id);
+        player.ended(Ended::Eof, Duration::ZERO);
+        player.result(Duration::ZERO).verdict()
+    };
+    let echo = b"\x81\x85\0\0\0\0Hello";
+    let (may_fail, may_work) = ("HSC-007.1", "HSC-008.1");
+    assert_eq!((play(may_fail, echo), refuse(may_fail)), (Verdict::Ok, Verdict::NonStrict));
+    assert_eq!((play(may_work, echo), refuse(may_work)), (Verdict::NonStrict, Verdict::Ok));
+}
