@@ -366,7 +366,8 @@ impl Player {
                 self.act(&action, now);
                 // What comes without a pause is written at once, but for frames that stand alone:
                 // the peer has it all before the tester looks at an answer.
-                while self.steps.front().is_some_and(Action::only_sends)
+                while self.wait.is_none()
+                    && self.steps.front().is_some_and(Action::only_sends)
                     && let Some(action) = self.steps.pop_front()
                 {
                     self.act(&action, now);

@@ -255,7 +255,9 @@ impl Action {
     pub(crate) fn only_sends(&self) -> bool {
         match self {
             Self::Frame(_) | Self::Message { .. } | Self::Begin { .. } | Self::Part(_) => true,
-            Self::End | Self::Raw(_) | Self::Cuts(_) | Self::Repeat(..) | Self::Close { .. } => true,
+            Self::End | Self::Raw(_) | Self::Cuts(_) | Self::Repeat(..) | Self::Close { .. } => {
+                true
+            }
             Self::AutoFragment(_) => true,
             Self::Wait { .. } | Self::Stall(_) | Self::HalfClose => false,
             Self::CloseAfter(_) | Self::DropAfter(_) => false,

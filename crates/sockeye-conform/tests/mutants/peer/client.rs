@@ -111,7 +111,7 @@ impl Client {
                 return Ok(agreed);
             }
             early += 1;
-            if early > MOST_EARLY {
+            if early > MOST_EARLY && self.fault != Some(Fault::EarlyResponsesUnbounded) {
                 return Err("too many responses before the 101".to_owned());
             }
         }

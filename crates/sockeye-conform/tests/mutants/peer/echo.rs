@@ -281,7 +281,8 @@ impl Echo {
             self.inside_control &= !fin;
             return Ok(());
         }
-        let inside = self.message.as_ref().is_some_and(|message| message.utf8.is_inside_character());
+        let inside =
+            self.message.as_ref().is_some_and(|message| message.utf8.is_inside_character());
         if inside && self.has(Fault::Utf8EachFrameAlone) {
             return Err(Failure::CORRUPT);
         }

@@ -134,10 +134,8 @@ impl Params {
     }
 
     fn agreed(&self) -> Agreed {
-        let server = Direction {
-            forgets: self.server_forgets,
-            window_bits: self.server_bits.unwrap_or(15),
-        };
+        let server =
+            Direction { forgets: self.server_forgets, window_bits: self.server_bits.unwrap_or(15) };
         let client = Direction {
             forgets: self.client_forgets,
             window_bits: self.client_bits.flatten().unwrap_or(15),
