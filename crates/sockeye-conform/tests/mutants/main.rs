@@ -1,6 +1,12 @@
 //! Tests the tester: peers that are known to be right must pass every case, peers that break one
 //! rule must be caught by the cases that are about it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails; the helpers are tests too"
+)]
+
 mod fault;
 mod harness;
 mod peer;
@@ -110,7 +116,7 @@ fn tell(role: Role, id: &str, result: Option<&CaseResult>) -> String {
 /// Tells whether a case sends 1000 messages of 4 KiB and more through two compressors.
 fn is_long(case: &Case) -> bool {
     let mut numbers = case.id().split('.').map(|number| number.parse::<u32>().unwrap_or_default());
-    matches!(numbers.next(), Some(12 | 13)) && numbers.last().is_some_and(|last| last > 4)
+    matches!(numbers.next(), Some(12 | 13)) && numbers.next_back().is_some_and(|last| last > 4)
 }
 
 /// Cases that one peer plays at a time.

@@ -128,7 +128,7 @@ impl Echo {
         current.read += count as u64;
         self.take_part(&mut current, part)?;
         if count as u64 == left {
-            self.end_frame(current)?;
+            self.end_frame(&current)?;
             if self.has(Fault::OneFrameARead) {
                 return Ok(Some(rest.len()));
             }
@@ -265,7 +265,7 @@ impl Echo {
         Ok(())
     }
 
-    fn end_frame(&mut self, current: Current) -> Result<(), Failure> {
+    fn end_frame(&mut self, current: &Current) -> Result<(), Failure> {
         let Header { fin, opcode, length, .. } = current.header;
         if opcode >= CLOSE {
             self.inside_control = !fin;
