@@ -69,6 +69,8 @@ fn every_case_catches_a_fault() {
         let mut ids: BTreeSet<_> = ours.map(|case| case.id()).collect();
         for row in table().filter(|row| row.roles.contains(&role)) {
             let chosen = row.cases(&suite);
+            let some = chosen.iter().any(|case| is_for(case, role));
+            assert!(some, "{:?} is looked for in no case for {role:?}", row.fault);
             ids.retain(|id| chosen.iter().all(|case| case.id() != *id));
         }
         uncovered.extend(ids.into_iter().map(|id| (role, id)));
