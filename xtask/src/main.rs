@@ -6,9 +6,12 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool answers on standard output")]
 
 mod catalogue;
+mod conformance;
 mod deps;
 mod failure;
+mod fuzz;
 mod licenses;
+mod lints;
 mod metadata;
 mod repo;
 mod shape;
@@ -44,16 +47,34 @@ const SUBCOMMANDS: &[Subcommand] = &[
         run: catalogue::command,
     },
     Subcommand {
+        name: "conformance",
+        arguments: "[--cases PATTERNS] [--peers NAMES]",
+        help: "put servers and clients, ours and others', through the suite; write docs/conformance.*",
+        run: conformance::command,
+    },
+    Subcommand {
         name: "deps",
         arguments: "",
         help: "check the edges between our crates against the edge table",
         run: deps::command,
     },
     Subcommand {
+        name: "fuzz",
+        arguments: "[--seconds N] [TARGET]",
+        help: "run the fuzz targets for a minute in all, or as told",
+        run: fuzz::command,
+    },
+    Subcommand {
         name: "licenses",
         arguments: "",
         help: "check licences, bans and sources of every dependency against deny.toml",
         run: licenses::command,
+    },
+    Subcommand {
+        name: "lints",
+        arguments: "",
+        help: "check that the parsers deny panics, cutting casts and overflow",
+        run: lints::command,
     },
     Subcommand {
         name: "shape",
@@ -102,7 +123,7 @@ fn help() -> String {
     let mut text = String::from("usage: cargo xtask SUBCOMMAND\n\n");
     for subcommand in SUBCOMMANDS {
         let call = format!("{} {}", subcommand.name, subcommand.arguments);
-        text.push_str(&format!("  {call:<42} {}\n", subcommand.help));
+        text.push_str(&format!("  {call:<50} {}\n", subcommand.help));
     }
     text
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::repo::Repo;
 use crate::tools::Tool;
-use crate::{catalogue, deps, licenses, shape, shell, tools, unsafety};
+use crate::{catalogue, deps, fuzz, licenses, lints, shape, shell, tools, unsafety};
 
 /// One step: its name, what it makes sure of, the tools it needs and how it is run.
 struct Step {
@@ -59,6 +59,12 @@ const STEPS: &[Step] = &[
         ensures: "`unsafe` stays in the files that may hold it",
         needs: &[],
         action: Action::Own(unsafety::command, &[]),
+    },
+    Step {
+        name: "lints",
+        ensures: "the parsers deny panics and cutting casts, and check for overflow",
+        needs: &[],
+        action: Action::Own(lints::command, &[]),
     },
     Step {
         name: "catalogue",
@@ -120,6 +126,12 @@ const STEPS: &[Step] = &[
         action: Action::Cargo(&["test", "--workspace", "--doc", "--quiet"]),
     },
     Step {
+        name: "fuzz",
+        ensures: "no input of the corpora, and none found in a minute, breaks the core",
+        needs: &[Tool::CargoFuzz],
+        action: Action::Own(fuzz::command, &["--seconds", "60"]),
+    },
+    Step {
         name: "nextest",
         ensures: "every test passes",
         needs: &[Tool::Nextest, Tool::Peers],
@@ -162,6 +174,16 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
         })?;
     }
     Ok(())
+}
+
+/// Tells whether a step runs clippy over the workspace and fails on any warning.
+pub(crate) fn clippy_fails_on_warnings() -> bool {
+    STEPS.iter().any(|step| match step.action {
+        Action::Cargo(["clippy", "--workspace", "--all-targets", "--", lints @ ..]) => {
+            lints.windows(2).any(|pair| pair == ["-D", "warnings"])
+        }
+        _ => false,
+    })
 }
 
 fn select(arguments: &[String]) -> Result<Vec<&'static Step>, Failure> {

@@ -15,6 +15,8 @@ use crate::shell;
 /// Something a step can't do without.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Tool {
+    /// cargo-fuzz and the C++ compiler that builds its fuzzer.
+    CargoFuzz,
     Clippy,
     Nextest,
     /// Other people's WebSocket programs to test against: Python, Node and Chromium.
@@ -43,6 +45,7 @@ struct Pinned {
 }
 
 const PYTHON: Program = Program { names: &["python3"], package: "python3" };
+const CPLUSPLUS: Program = Program { names: &["c++"], package: "g++" };
 const CHROMIUM: Program =
     Program { names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" };
 const PROGRAMS: &[Program] = &[
@@ -70,8 +73,9 @@ pub(crate) fn provide(repo: &Repo, tools: &[Tool]) -> Result<Vec<(String, PathBu
     let mut environment = Vec::new();
     for tool in tools {
         match tool {
+            Tool::CargoFuzz => cargo_fuzz(repo)?,
             Tool::Clippy => component(repo, "clippy")?,
-            Tool::Nextest => nextest(repo)?,
+            Tool::Nextest => cargo_subcommand(repo, "nextest")?,
             Tool::Peers => environment = peers(repo)?.environment(),
             Tool::Rustfmt => component(repo, "rustfmt")?,
         }
@@ -115,17 +119,23 @@ fn component(repo: &Repo, name: &str) -> Result<(), Failure> {
     if works(repo) { Ok(()) } else { Err(missing(name)) }
 }
 
-fn nextest(repo: &Repo) -> Result<(), Failure> {
-    let works =
-        |repo: &Repo| shell::succeeds(shell::cargo(repo.root()).args(["nextest", "--version"]));
+fn cargo_fuzz(repo: &Repo) -> Result<(), Failure> {
+    if CPLUSPLUS.find().is_none() {
+        debian_packages(&[CPLUSPLUS.package])?;
+        CPLUSPLUS.require()?;
+    }
+    cargo_subcommand(repo, "fuzz")
+}
+
+/// Sees to it that cargo has a subcommand that another package brings.
+fn cargo_subcommand(repo: &Repo, name: &str) -> Result<(), Failure> {
+    let package = format!("cargo-{name}");
+    let works = |repo: &Repo| shell::succeeds(shell::cargo(repo.root()).args([name, "--version"]));
     if works(repo) {
         return Ok(());
     }
-    install(
-        "cargo-nextest",
-        shell::cargo(repo.root()).args(["install", "cargo-nextest", "--locked"]),
-    )?;
-    if works(repo) { Ok(()) } else { Err(missing("cargo-nextest")) }
+    install(&package, shell::cargo(repo.root()).args(["install", &package, "--locked"]))?;
+    if works(repo) { Ok(()) } else { Err(missing(&package)) }
 }
 
 fn peers(repo: &Repo) -> Result<Peers, Failure> {
@@ -155,6 +165,12 @@ fn system_packages() -> Result<(), Failure> {
     if packages.is_empty() {
         return Ok(());
     }
+    debian_packages(&packages)?;
+    PROGRAMS.iter().try_for_each(|program| program.require().map(drop))
+}
+
+/// Installs packages from the Debian archive.
+fn debian_packages(packages: &[&str]) -> Result<(), Failure> {
     let list = packages.join(" ");
     if shell::on_path("apt-get").is_none() {
         return Err(Failure::Check(format!(
@@ -164,8 +180,7 @@ fn system_packages() -> Result<(), Failure> {
     install(&list, as_root().args(["apt-get", "update"]))?;
     let mut command = as_root();
     command.args(["apt-get", "install", "-y", "--no-install-recommends"]);
-    install(&list, command.args(&packages))?;
-    PROGRAMS.iter().try_for_each(|program| program.require().map(drop))
+    install(&list, command.args(packages))
 }
 
 /// Starts a command line that runs with the rights to install packages.

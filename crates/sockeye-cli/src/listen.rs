@@ -23,6 +23,8 @@ use sockeye::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::log::LogArgs;
+
 /// Flags of every serving command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListenArgs {
@@ -64,6 +66,9 @@ pub(crate) struct ListenArgs {
     /// Expect a PROXY header, version 1 or 2, in front of every connection.
     #[arg(long, env = "SOCKEYE_PROXY_PROTOCOL")]
     proxy_protocol: bool,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl ListenArgs {
@@ -119,7 +124,10 @@ pub(crate) async fn run(
         Ok(server) => routes(server),
         Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
     };
-    match serve(server, args, router).await {
+    let log = args.log.start();
+    let served = serve(server, args, router).await;
+    log.finish();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&format!("{error}; choose another address with --listen HOST:PORT")),
     }
@@ -132,9 +140,17 @@ pub(crate) fn report(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Says a line on standard output.
+pub(crate) fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody may be reading; the command's work does not depend on it.
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
+
 /// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
 /// of 1,024 is there for programs that use `select`.
-fn raise_descriptors() {
+pub(crate) fn raise_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where it is refused the server takes fewer connections, and is none the worse otherwise.
@@ -146,11 +162,7 @@ async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> 
     let http = move |connection| serve_http(connection, router.clone());
     let listening = server.http(http).listen().await?;
     let stop = stop_signal()?;
-    let mut out = io::stdout().lock();
-    // Nobody may be reading; serving does not depend on it.
-    let _ = writeln!(out, "listening on {}://{}", args.scheme(), listening.local_addr()?);
-    let _ = out.flush();
-    drop(out);
+    say(&format!("listening on {}://{}", args.scheme(), listening.local_addr()?));
     listening.serve_until(stop, args.drain()).await
 }
 
@@ -202,7 +214,7 @@ pub(crate) async fn upgrade_required() -> impl IntoResponse {
 }
 
 /// Returns a future that is ready when the process is asked to stop.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

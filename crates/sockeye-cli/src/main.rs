@@ -1,10 +1,13 @@
 //! The command `sockeye`: a WebSocket server, client and toolbox in one binary.
 #![forbid(unsafe_code)]
 
+mod conform;
 mod connect;
 mod echo;
 mod listen;
+mod log;
 mod serve;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -27,6 +30,8 @@ enum Command {
     Echo(echo::Args),
     /// Talk to a WebSocket server from the terminal or through pipes.
     Connect(connect::Args),
+    /// Test how well a WebSocket server or client keeps to the protocol.
+    Conform(conform::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args).await,
             Command::Echo(args) => echo::run(args).await,
             Command::Connect(args) => connect::run(args).await.into(),
+            Command::Conform(args) => conform::run(args).await,
         }
     });
     // A look-up of a name that nobody waits for any more must not hold the process up.

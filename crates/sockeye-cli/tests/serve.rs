@@ -15,6 +15,8 @@ mod ending;
 mod frames;
 #[path = "serve/http.rs"]
 mod http;
+#[path = "serve/log.rs"]
+mod log;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,17 +36,25 @@ pub struct ClientTest {
 struct State {
     cases: Vec<Arc<Case>>,
     progress: Option<mpsc::UnboundedSender<Progress>>,
-    updates: Option<mpsc::UnboundedSender<String>>,
+    updates: Option<mpsc::UnboundedSender<Report>>,
     agents: Mutex<Agents>,
 }
 
 #[derive(Debug, Default)]
 struct Agents {
     /// In the order in which they came.
-    names: Vec<String>,
-    results: BTreeMap<String, BTreeMap<String, CaseResult>>,
+    tested: Vec<Tested>,
     /// The keys of all handshakes, none of which may come twice.
     keys: HashSet<String>,
+}
+
+/// What a client has been through.
+#[derive(Debug)]
+struct Tested {
+    name: String,
+    start: Instant,
+    end: Instant,
+    results: BTreeMap<String, CaseResult>,
 }
 
 /// What a connection asks for.
@@ -56,7 +64,7 @@ enum Wish {
     CaseInfo(usize),
     CaseStatus(usize, String),
     RunCase(usize, String),
-    UpdateReports(String),
+    UpdateReports,
 }
 
 impl ClientTest {
@@ -94,9 +102,10 @@ impl ClientTest {
         self
     }
 
-    /// Sends the name of each agent that says it is through, by `/updateReports`.
+    /// Sends what all agents came to so far whenever one says that it is through, by
+    /// `/updateReports`.
     #[must_use]
-    pub fn updates(mut self, sender: mpsc::UnboundedSender<String>) -> Self {
+    pub fn updates(mut self, sender: mpsc::UnboundedSender<Report>) -> Self {
         self.state.updates = Some(sender);
         self
     }
@@ -117,7 +126,7 @@ impl ClientTest {
         tokio::pin!(stop);
         loop {
             tokio::select! {
-                () = &mut stop => return state.report(),
+                () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
@@ -128,6 +137,9 @@ impl ClientTest {
                 },
             }
         }
+        // The client that said it is through is about to close.
+        let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+        state.report()
     }
 }
 
@@ -202,7 +214,7 @@ impl Wish {
             "/getCaseInfo" => Self::CaseInfo(case()?),
             "/getCaseStatus" => Self::CaseStatus(case()?, agent()?),
             "/runCase" => Self::RunCase(case()?, agent()?),
-            "/updateReports" => Self::UpdateReports(agent()?),
+            "/updateReports" => Self::UpdateReports,
             _ => {
                 return Err("There are /getCaseCount, /getCaseInfo?case=N, \
                             /getCaseStatus?case=N&agent=A, /runCase?case=N&agent=A and \
@@ -230,19 +242,19 @@ impl State {
             Wish::CaseStatus(index, agent) => {
                 let Some(case) = case(index) else { return };
                 let agents = self.agents();
-                let results = agents.results.get(&agent);
-                let result = results.and_then(|results| results.get(case.id()));
+                let tested = agents.tested.iter().find(|tested| tested.name == agent);
+                let result = tested.and_then(|tested| tested.results.get(case.id()));
                 let behavior = result.map_or("UNKNOWN", |result| result.verdict().name());
                 serde_json::json!({ "behavior": behavior }).to_string()
             }
-            Wish::UpdateReports(agent) => {
+            Wish::UpdateReports => {
                 if let Some(updates) = &self.updates {
-                    let _ = updates.send(agent);
+                    let _ = updates.send(self.report());
                 }
                 String::new()
             }
         };
-        let player = Player::to_client(&Arc::new(Case::answer(&answer)), head);
+        let player = Player::answering(Arc::new(Case::answer(&answer)), head);
         host::play(player, stream).await;
     }
 
@@ -254,8 +266,8 @@ impl State {
         rest: &[u8],
         stream: Box<dyn Stream>,
     ) {
-        let id = case.id().to_owned();
-        let mut player = Player::to_client(&case, head);
+        let (id, start) = (case.id().to_owned(), Instant::now());
+        let mut player = Player::answering(case, head);
         let key = head.field("sec-websocket-key").unwrap_or_default();
         if !self.agents().keys.insert(key) {
             player.fail("the client sent a Sec-WebSocket-Key that it had used before".into());
@@ -265,15 +277,7 @@ impl State {
         }
         let result = host::play(player, stream).await;
         let verdict = result.verdict();
-        let done = {
-            let mut agents = self.agents();
-            if !agents.names.contains(&agent) {
-                agents.names.push(agent.clone());
-            }
-            let results = agents.results.entry(agent.clone()).or_default();
-            results.insert(id.clone(), result);
-            results.len()
-        };
+        let done = self.agents().add(&agent, start, &id, result);
         if let Some(progress) = &self.progress {
             let total = self.cases.len();
             let _ = progress.send(Progress { agent, id, verdict, done, total });
@@ -282,10 +286,11 @@ impl State {
 
     fn report(&self) -> Report {
         let agents = self.agents();
-        let results = |name: &String| agents.results.get(name).cloned().unwrap_or_default();
-        let tested = agents.names.iter().map(|name| {
-            let results = results(name);
-            Agent { name: name.clone(), role: AgentRole::Client, results }
+        let tested = agents.tested.iter().map(|tested| Agent {
+            name: tested.name.clone(),
+            role: AgentRole::Client,
+            elapsed_ms: (tested.end - tested.start).as_secs_f64() * 1e3,
+            results: tested.results.clone(),
         });
         let cases = self.cases.iter().map(|case| case.info().clone()).collect();
         Report::new(tested.collect(), cases)
@@ -294,6 +299,22 @@ impl State {
     /// Nothing panics while it holds this lock, and the data would still be good.
     fn agents(&self) -> MutexGuard<'_, Agents> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Agents {
+    /// Adds the result of a case that began at `start`; returns how many the client has.
+    fn add(&mut self, name: &str, start: Instant, id: &str, result: CaseResult) -> usize {
+        let index = self.tested.iter().position(|tested| tested.name == name);
+        let index = index.unwrap_or_else(|| {
+            let (name, results) = (name.to_owned(), BTreeMap::new());
+            self.tested.push(Tested { name, start, end: start, results });
+            self.tested.len() - 1
+        });
+        let Some(tested) = self.tested.get_mut(index) else { return 0 };
+        tested.end = Instant::now();
+        tested.results.insert(id.to_owned(), result);
+        tested.results.len()
     }
 }
 
@@ -323,6 +344,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The pause after a failure to accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long connections that are open when a test stops may take to close.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// The longest name of an agent, in bytes.
 const LONGEST_NAME: usize = 200;
 
@@ -338,7 +362,7 @@ mod tests {
             ("/getCaseInfo?case=2", Wish::CaseInfo(1)),
             ("/getCaseStatus?case=9&agent=Some%20Agent%2f1.0+%C3%A9", Wish::CaseStatus(8, agent())),
             ("/runCase?agent=Some+Agent/1.0+é&case=1", Wish::RunCase(0, agent())),
-            ("/updateReports?agent=a", Wish::UpdateReports("a".into())),
+            ("/updateReports?agent=a", Wish::UpdateReports),
         ];
         for (target, wish) in wishes {
             assert_eq!(Wish::read(target, 9), Ok(wish));

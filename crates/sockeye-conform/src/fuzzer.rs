@@ -286,7 +286,8 @@ impl Fuzzer {
         if header.padded {
             return Err(format!("the length {} is not in its shortest form", header.length));
         }
-        if self.received.is_some() {
+        // Only data is forbidden after a Close frame (RFC 6455, section 5.5.1).
+        if self.received.is_some() && header.opcode < CLOSE {
             return Err(format!("{} after the Close frame", frame::opcode_name(header.opcode)));
         }
         if header.opcode >= CLOSE && (!header.fin || header.rsv != 0 || header.length > 125) {
@@ -302,6 +303,10 @@ impl Fuzzer {
     }
 
     fn take_frame(&mut self, header: &Header, payload: &[u8]) -> Result<(), String> {
+        // What comes after a Close frame is discarded (section 1.4).
+        if self.received.is_some() {
+            return Ok(());
+        }
         match header.opcode {
             CONTINUATION | TEXT | BINARY => self.take_data(header, payload),
             CLOSE => self.take_close(payload),
@@ -380,3 +385,29 @@ const LONGEST_WRITE: usize = 256 << 10;
 
 /// The longest frame that a peer may send, in bytes: no case asks for more than 16 MiB.
 const LONGEST_FRAME: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Close frame with 1000, then what a server sends behind it.
+    fn after_close(frames: &[u8]) -> Fuzzer {
+        let mut fuzzer = Fuzzer::new(true);
+        fuzzer.receive(&[&[0x88, 2, 0x03, 0xe8], frames].concat());
+        fuzzer
+    }
+
+    #[test]
+    fn control_frames_after_a_close_frame_are_discarded() {
+        let fuzzer = after_close(&[0x88, 2, 0x03, 0xea, 0x89, 0, 0x8a, 0]);
+        assert_eq!(fuzzer.violation, None);
+        assert_eq!(fuzzer.received, Some(Some(1000)));
+        assert_eq!(fuzzer.seen, []);
+    }
+
+    #[test]
+    fn data_after_a_close_frame_is_a_violation() {
+        let fuzzer = after_close(&[0x81, 0]);
+        assert_eq!(fuzzer.violation.as_deref(), Some("TEXT after the Close frame"));
+    }
+}

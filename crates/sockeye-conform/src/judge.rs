@@ -16,8 +16,10 @@ type Judgement = (Verdict, String);
 pub(crate) fn judge(case: &Case, record: &Record, echoed: usize, now: Duration) -> CaseResult {
     let fuzzer = &record.fuzzer;
     let (behavior, reason) = judge_behavior(case, record);
+    // What ends a case before its time says nothing of how the peer closes.
     let ends_early = record.refused || record.lacks_compression;
-    let (behavior_close, close_reason) = match ends_early || record.failure.is_some() {
+    let is_broken = record.failure.is_some() || fuzzer.violation.is_some();
+    let (behavior_close, close_reason) = match ends_early || is_broken {
         true => (Verdict::Ok, String::new()),
         false => judge_close(case, record),
     };
@@ -212,6 +214,8 @@ const MOST: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Suite;
+    use crate::fuzzer::Fuzzer;
 
     fn pong(text: &str) -> Seen {
         Seen::Pong(text.into())
@@ -226,5 +230,24 @@ mod tests {
         assert!(!fits(&any, &[Seen::Text(vec![]), pong("z")]));
         assert!(fits(&[pong("a"), Seen::Anything], &[pong("a"), pong("b")]));
         assert!(!fits(&[pong("a"), Seen::Anything], &[pong("b")]));
+    }
+
+    #[test]
+    fn peer_that_broke_a_rule_is_not_blamed_for_the_end_of_the_tester_as_well() {
+        let case = Suite::builtin().unwrap().select("7.3.6").unwrap().remove(0);
+        let mut fuzzer = Fuzzer::new(true);
+        fuzzer.receive(&[0x88, 126, 0, 126]);
+        let record = Record {
+            fuzzer,
+            dropped: Some(Dropped::TesterGaveUp),
+            opening: Some(Strict::Yes),
+            refused: false,
+            lacks_compression: false,
+            failure: None,
+            is_client: true,
+        };
+        let result = judge(&case, &record, 0, Duration::ZERO);
+        assert_eq!((result.behavior, result.behavior_close), (Verdict::Failed, Verdict::Ok));
+        assert!(!result.reason.contains("did not end"), "{}", result.reason);
     }
 }

@@ -5,13 +5,6 @@ use crate::case::{Answer, Answers, Case, Client, Opening};
 use crate::wire::deflate::{self, Agreed};
 use crate::wire::http::{self, Head};
 
-/// Where the peer under test is, for the heads that name it.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) host: String,
-    pub(crate) path: String,
-}
-
 /// What has become of a handshake.
 #[derive(Debug)]
 pub(crate) enum Opened {
@@ -47,13 +40,13 @@ pub(crate) struct ClientOpening {
 }
 
 impl ClientOpening {
-    /// Builds the request of a case.
-    pub(crate) fn new(case: &Case, target: &Target, nonce: [u8; 16]) -> Self {
+    /// Builds the request of a case for a server at `host` and `path`.
+    pub(crate) fn new(case: &Case, host: &str, path: &str, nonce: [u8; 16]) -> Self {
         let opening = &case.opening;
         let key = http::key(nonce);
         let offers = opening.deflate.as_ref().map(|deflate| deflate.offers.join(", "));
         let template = opening.request.clone().unwrap_or_else(|| usual_request(opening, &offers));
-        let values = [("path", target.path.as_str()), ("host", &target.host), ("key", &key)];
+        let values = [("path", path), ("host", host), ("key", key.as_str())];
         let request = http::fill(&template, &values);
         // Of a request that is no request at all nothing was offered.
         let head = Head::read(&request).ok().flatten();

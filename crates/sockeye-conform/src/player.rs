@@ -1,7 +1,7 @@
 //! Plays one case: decides, byte by byte in and act by act out, what the tester does next.
 //!
 //! Does no I/O and reads no clock: whoever owns the connection asks for the next [`Act`], carries it
-//! out, and reports what came in and when. Judging what happened is left to `judge.rs`.
+//! out, and reports what came in and when. Times count from the beginning of the case. Judging what happened is left to `judge.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::case::{Action, Case, Client, Echoes, FrameForm, Script, Seen, Source}
 use crate::fuzzer::Fuzzer;
 use crate::judge;
 use crate::log::By;
-use crate::opening::{ClientOpening, Opened, ServerOpening, Strict, Target};
+use crate::opening::{ClientOpening, Opened, ServerOpening, Strict};
 use crate::report::CaseResult;
 use crate::wire::deflate::{Agreed, Codec};
 use crate::wire::frame::{BINARY, CONTINUATION, TEXT};
@@ -19,13 +19,19 @@ use crate::wire::http::Head;
 
 /// What the tester does next on its connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Act {
+pub enum Act {
     /// Writes bytes, and takes in what comes meanwhile.
     Write(Vec<u8>),
     /// Takes in what comes; at the latest at this time asks again.
-    Read { until: Duration },
+    Read {
+        /// When to ask again at the latest.
+        until: Duration,
+    },
     /// Leaves unread what comes, up to this time.
-    Stall { until: Duration },
+    Stall {
+        /// When to read on.
+        until: Duration,
+    },
     /// Ends its own direction of the connection.
     HalfClose,
     /// Drops the connection; the case is over.
@@ -34,7 +40,7 @@ pub(crate) enum Act {
 
 /// How a peer ended the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// In good order.
     Eof,
     /// By a reset, or an error that amounts to it.
@@ -65,8 +71,11 @@ pub(crate) struct Record {
     pub(crate) is_client: bool,
 }
 
-/// One case in play.
-pub(crate) struct Player {
+/// One case in play, for whoever carries it out.
+///
+/// Times count from the beginning of the case. Ask for the [`next`](Self::next) act until it is
+/// [`Act::Drop`], then for the [`result`](Self::result).
+pub struct Player {
     case: Arc<Case>,
     phase: Phase,
     record: Record,
@@ -117,9 +126,10 @@ enum Then {
 }
 
 impl Player {
-    /// Plays the client to a server under test.
-    pub(crate) fn to_server(case: Arc<Case>, target: &Target, nonce: [u8; 16]) -> Self {
-        let mut opening = ClientOpening::new(&case, target, nonce);
+    /// Plays the client to a server under test that answers at `host` and `path`. The nonce makes
+    /// the handshake's key.
+    pub fn to_server(case: Arc<Case>, host: &str, path: &str, nonce: [u8; 16]) -> Self {
+        let mut opening = ClientOpening::new(&case, host, path, nonce);
         let request = std::mem::take(&mut opening.request);
         let mut player = Self::new(case, Phase::Asking(Box::new(opening)), true);
         player.record.fuzzer.record(By::Tester, "the request".into(), &request, &request);
@@ -127,10 +137,20 @@ impl Player {
         player
     }
 
-    /// Plays the server to a client under test, whose request is in.
-    pub(crate) fn to_client(case: &Arc<Case>, request: &Head) -> Self {
-        let mut player = Self::new(case.clone(), Phase::Playing, false);
-        match ServerOpening::new(case, request) {
+    /// Plays the server to a client under test, whose request's head is in.
+    ///
+    /// # Errors
+    /// The bytes are no head of a request, or not a whole one.
+    pub fn to_client(case: Arc<Case>, request: &[u8]) -> Result<Self, String> {
+        let head = Head::read(request)?.ok_or("the request is not complete")?;
+        Ok(Self::answering(case, &head))
+    }
+
+    /// Plays the server to a client under test, whose request has been read.
+    pub(crate) fn answering(case: Arc<Case>, request: &Head) -> Self {
+        let opening = ServerOpening::new(&case, request);
+        let mut player = Self::new(case, Phase::Playing, false);
+        match opening {
             Ok(opening) => {
                 let response = opening.response;
                 player.record.fuzzer.record(
@@ -188,7 +208,7 @@ impl Player {
     }
 
     /// Returns what to do next.
-    pub(crate) fn next(&mut self, now: Duration) -> Act {
+    pub fn next(&mut self, now: Duration) -> Act {
         self.record.fuzzer.now = now;
         loop {
             if self.record.dropped.is_some() || matches!(self.phase, Phase::Over) {
@@ -207,7 +227,7 @@ impl Player {
     }
 
     /// Takes in what the peer wrote.
-    pub(crate) fn receive(&mut self, bytes: &[u8], now: Duration) {
+    pub fn receive(&mut self, bytes: &[u8], now: Duration) {
         self.record.fuzzer.now = now;
         if let Phase::Asking(opening) = &self.phase {
             self.inbox.extend_from_slice(bytes);
@@ -228,7 +248,7 @@ impl Player {
     }
 
     /// Takes in that the peer ended the transport.
-    pub(crate) fn ended(&mut self, ended: Ended, now: Duration) {
+    pub fn ended(&mut self, ended: Ended, now: Duration) {
         self.record.fuzzer.now = now;
         let what = match ended {
             Ended::Eof => "the end of the connection",
@@ -273,13 +293,8 @@ impl Player {
         }
     }
 
-    /// Takes in that the tester's own writes no longer get through.
-    pub(crate) fn write_failed(&mut self, now: Duration) {
-        self.ended(Ended::Reset, now);
-    }
-
     /// Tells the case's outcome.
-    pub(crate) fn result(self, now: Duration) -> CaseResult {
+    pub fn result(self, now: Duration) -> CaseResult {
         judge::judge(&self.case, &self.record, self.echoed, now)
     }
 
@@ -357,22 +372,21 @@ impl Player {
         if let Script::Echoes(echoes) = &case.script {
             return self.play_echoes(echoes, now);
         }
+        // What is sent without a wait between leaves together: an answer to the first of it must not
+        // come before the last.
+        let sends = self.steps.iter().take_while(|action| action.only_sends()).count();
+        if sends > 0 {
+            for action in self.steps.drain(..sends).collect::<Vec<_>>() {
+                self.act(&action, now);
+            }
+            return None;
+        }
         match self.steps.pop_front() {
             Some(Action::HalfClose) => {
                 self.record.fuzzer.record(By::Tester, "ends its direction".into(), &[], &[]);
                 return Some(Act::HalfClose);
             }
-            Some(action) => {
-                self.act(&action, now);
-                // What comes without a pause is written at once, but for frames that stand alone:
-                // the peer has it all before the tester looks at an answer.
-                while self.wait.is_none()
-                    && self.steps.front().is_some_and(Action::only_sends)
-                    && let Some(action) = self.steps.pop_front()
-                {
-                    self.act(&action, now);
-                }
-            }
+            Some(action) => self.act(&action, now),
             // Without news for a while a case is over, as if it said so.
             None => self.wait = Some(Wait { until: now + SILENCE, then: Then::Drop }),
         }

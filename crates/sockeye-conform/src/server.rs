@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use crate::case::{Case, Random};
 use crate::host::{self, Stream};
 use crate::log::Log;
-use crate::opening::Target;
 use crate::player::Player;
 use crate::report::{Agent, AgentRole, CaseResult, Report};
 use crate::tls::{self, TlsError};
@@ -130,8 +129,10 @@ impl ServerTest {
         }
         address.socket = Some(found.ok_or_else(none)?.map_err(unreachable)?);
         let name = self.agent.clone().unwrap_or_else(|| self.url.clone());
+        let start = std::time::Instant::now();
         let results = self.play_all(Arc::new(address), &name).await;
-        let agent = Agent { name, role: AgentRole::Server, results };
+        let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+        let agent = Agent { name, role: AgentRole::Server, elapsed_ms, results };
         let cases = self.cases.iter().map(|case| case.info().clone()).collect();
         Ok(Report::new(vec![agent], cases))
     }
@@ -177,11 +178,11 @@ impl ServerTest {
 async fn play_one(case: Arc<Case>, address: &Address, nonce: [u8; 16]) -> CaseResult {
     match tokio::time::timeout(CONNECT, address.connect()).await {
         Ok(Ok(stream)) => {
-            let player = Player::to_server(case, &address.target(), nonce);
+            let player = Player::to_server(case, &address.authority(), &address.path, nonce);
             host::play(player, stream).await
         }
-        Ok(Err(error)) => failed(format!("cannot connect: {error}")),
-        Err(_) => failed(format!("cannot connect within {CONNECT:?}")),
+        Ok(Err(error)) => failed(format!("peer crashed: it no longer takes connections ({error})")),
+        Err(_) => failed(format!("peer hangs: it takes no connection within {CONNECT:?}")),
     }
 }
 
@@ -232,10 +233,6 @@ impl Address {
 
     fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
-    }
-
-    fn target(&self) -> Target {
-        Target { host: self.authority(), path: self.path.clone() }
     }
 
     async fn connect(&self) -> std::io::Result<Box<dyn Stream>> {

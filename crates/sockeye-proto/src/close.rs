@@ -1,10 +1,11 @@
 //! Close codes and the body of a Close frame (RFC 6455 sections 5.5.1 and 7.4).
 
 use alloc::string::String;
-use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use crate::error::{Error, Misuse, PeerError};
+use crate::frame::MAX_CONTROL;
+use crate::memory;
 
 /// The longest reason, in bytes of UTF-8: a control frame's 125 less the code's 2.
 pub const MAX_REASON: usize = 123;
@@ -95,40 +96,95 @@ impl CloseFrame {
     /// The peer's faults: a body of one byte and a code that may not be sent (1002), a reason that
     /// is not UTF-8 (1007).
     pub fn parse(body: &[u8]) -> Result<Self, PeerError> {
-        match body {
-            [] => Ok(Self { code: CloseCode::NO_STATUS, reason: String::new() }),
-            [_] => Err(PeerError::CloseBodyTooShort),
-            [high, low, reason @ ..] => {
-                let code = CloseCode(u16::from_be_bytes([*high, *low]));
-                if !code.is_sendable() {
-                    return Err(PeerError::InvalidCloseCode(code.get()));
-                }
-                let reason = core::str::from_utf8(reason).map_err(|_| PeerError::InvalidUtf8)?;
-                Ok(Self { code, reason: reason.into() })
+        let (code, reason) = read_body(body)?;
+        Ok(Self { code, reason: reason.into() })
+    }
+
+    /// Reads the body as [`parse`](Self::parse) does, where memory may be short.
+    ///
+    /// # Errors
+    /// As `parse`, and the allocator's refusal.
+    pub(crate) fn try_parse(body: &[u8]) -> Result<Self, Error> {
+        let (code, reason) = read_body(body)?;
+        Ok(Self { code, reason: memory::string(reason)? })
+    }
+}
+
+fn read_body(body: &[u8]) -> Result<(CloseCode, &str), PeerError> {
+    match body {
+        [] => Ok((CloseCode::NO_STATUS, "")),
+        [_] => Err(PeerError::CloseBodyTooShort),
+        [high, low, reason @ ..] => {
+            let code = CloseCode(u16::from_be_bytes([*high, *low]));
+            if !code.is_sendable() {
+                return Err(PeerError::InvalidCloseCode(code.get()));
             }
+            let reason = core::str::from_utf8(reason).map_err(|_| PeerError::InvalidUtf8)?;
+            Ok((code, reason))
         }
     }
 }
 
-/// Appends the body of a Close frame to `body`; without a code it stays empty.
-///
-/// # Errors
-/// The caller's faults: a code that may not be sent, a reason over 123 bytes, a reason without a
-/// code.
-pub(crate) fn encode_body(
-    code: Option<CloseCode>,
-    reason: &str,
-    body: &mut Vec<u8>,
-) -> Result<(), Error> {
-    match code {
-        None if reason.is_empty() => Ok(()),
-        None => Err(Misuse::ReasonWithoutCode.into()),
-        Some(code) if !code.is_sendable() => Err(Misuse::CloseCode(code.get()).into()),
-        Some(_) if reason.len() > MAX_REASON => Err(Misuse::ReasonTooLong(reason.len()).into()),
-        Some(code) => {
-            body.extend_from_slice(&code.get().to_be_bytes());
-            body.extend_from_slice(reason.as_bytes());
-            Ok(())
+/// The body of a Close frame of ours. It takes no memory from the heap: a connection that failed
+/// because there is none must still be able to say so.
+pub(crate) struct Body {
+    bytes: [u8; MAX_CONTROL],
+    len: usize,
+}
+
+impl Body {
+    /// Makes a body; without a code it is empty.
+    ///
+    /// # Errors
+    /// The caller's faults: a code that may not be sent, a reason over 123 bytes, a reason without
+    /// a code.
+    pub(crate) fn new(code: Option<CloseCode>, reason: &str) -> Result<Self, Misuse> {
+        match code {
+            None if reason.is_empty() => Ok(Self::empty()),
+            None => Err(Misuse::ReasonWithoutCode),
+            Some(code) if !code.is_sendable() => Err(Misuse::CloseCode(code.get())),
+            Some(_) if reason.len() > MAX_REASON => Err(Misuse::ReasonTooLong(reason.len())),
+            Some(code) => {
+                let mut body = Self::empty();
+                body.push(&code.get().to_be_bytes());
+                body.push(reason.as_bytes());
+                Ok(body)
+            }
         }
+    }
+
+    /// Makes the body that tells of `error`, cut to what a frame holds. Our own texts are ASCII, so
+    /// any byte is a place to cut.
+    pub(crate) fn telling(code: CloseCode, error: &Error) -> Self {
+        let mut body = Self::empty();
+        body.push(&code.get().to_be_bytes());
+        // What does not fit is cut off, so that writing cannot fail.
+        let _ = write!(body, "{error}");
+        body
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        let reason = self.as_bytes().get(2..).unwrap_or_default();
+        core::str::from_utf8(reason).unwrap_or_default()
+    }
+
+    const fn empty() -> Self {
+        Self { bytes: [0; MAX_CONTROL], len: 0 }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.bytes.iter_mut().skip(self.len);
+        self.len += room.zip(bytes).map(|(slot, byte)| *slot = *byte).count();
+    }
+}
+
+impl fmt::Write for Body {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
     }
 }

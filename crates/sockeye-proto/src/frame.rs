@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::error::PeerError;
 use crate::mask::{self, Key};
+use crate::memory::{self, NoMemory};
 use crate::message::Kind;
 
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
@@ -164,8 +165,10 @@ impl Header {
             }
         }
         if let Some(key) = self.mask {
-            bytes[end..end + 4].copy_from_slice(&key);
-            end += 4;
+            if let Some(space) = bytes.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
+                *space = key;
+            }
+            end += key.len();
         }
         end
     }
@@ -182,13 +185,17 @@ impl Header {
 }
 
 /// Appends one frame: header and payload, masked if the header has a key.
-pub(crate) fn append(out: &mut Vec<u8>, header: &Header, payload: &[u8]) {
-    out.reserve(Header::size(payload.len(), header.mask.is_some()) + payload.len());
+///
+/// # Errors
+/// The allocator's refusal; nothing has been appended then.
+pub(crate) fn append(out: &mut Vec<u8>, header: &Header, payload: &[u8]) -> Result<(), NoMemory> {
+    memory::reserve(out, Header::size(payload.len(), header.mask.is_some()) + payload.len())?;
     header.append_to(out);
     match header.mask {
         Some(key) => mask::append(out, payload, key),
         None => out.extend_from_slice(payload),
     }
+    Ok(())
 }
 
 fn may_compress(opcode: Opcode) -> bool {

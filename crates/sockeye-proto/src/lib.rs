@@ -66,6 +66,24 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
+// Nothing that a peer sends ends in a panic, and no length loses its upper bits.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 extern crate alloc;
 
@@ -76,8 +94,10 @@ mod connection;
 pub mod deflate;
 mod error;
 mod frame;
+pub mod handler;
 pub mod handshake;
 pub mod mask;
+mod memory;
 mod message;
 mod prepared;
 mod role;
@@ -86,7 +106,9 @@ mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
 pub use config::{Config, Keepalive, Limits, Timeouts};
-pub use connection::{CloseInfo, Compress, Connection, Delivery, Events, Next, SendOptions, Side};
+pub use connection::{
+    CloseInfo, Compress, Connection, Delivery, Events, Next, Reply, SendOptions, Side,
+};
 pub use error::{Error, Limit, LimitError, Misuse, PeerError, Timeout};
 pub use frame::{LengthForm, MAX_CONTROL};
 pub use message::{Event, Kind, Message, MessageRef, Piece, Position};

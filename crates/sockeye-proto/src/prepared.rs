@@ -10,7 +10,7 @@ use crate::connection::Connection;
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Deflater, Pool};
 use crate::error::Error;
-use crate::frame::{self, Header, Opcode};
+use crate::frame::{Header, Opcode};
 use crate::message::{Kind, MessageRef};
 use crate::role::Server;
 
@@ -117,7 +117,8 @@ fn frame_of(kind: Kind, payload: &[u8], form: Form) -> Bytes {
     let compressed = form != Form::Plain;
     let opcode = Opcode::from(kind);
     let header = Header { fin: true, compressed, opcode, mask: None, len: payload.len() as u64 };
-    let mut out = Vec::new();
-    frame::append(&mut out, &header, payload);
+    let mut out = Vec::with_capacity(Header::size(payload.len(), false) + payload.len());
+    header.append_to(&mut out);
+    out.extend_from_slice(payload);
     out.into()
 }

@@ -21,8 +21,8 @@ impl Time {
 
     /// Makes the moment `elapsed` after the host's fixed point; durations beyond the range saturate.
     pub const fn after_start(elapsed: Duration) -> Self {
-        let micros = elapsed.as_micros();
-        Self(if micros > u64::MAX as u128 { u64::MAX } else { micros as u64 })
+        let whole = elapsed.as_secs().saturating_mul(1_000_000);
+        Self(whole.saturating_add(elapsed.subsec_micros() as u64))
     }
 
     /// Returns the microseconds since the host's fixed point.

@@ -7,12 +7,12 @@
 
 mod bytes;
 
-use alloc::collections::TryReserveError;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::mask::{self, Key};
+use crate::memory::NoMemory;
 
 pub use bytes::Utf8Bytes;
 
@@ -145,14 +145,14 @@ impl MessageBuf {
     /// `longest` is what the message may come to; the buffer does not outgrow it.
     ///
     /// # Errors
-    /// The allocator's refusal, with the bytes that were asked for.
+    /// The allocator's refusal.
     pub(crate) fn append(
         &mut self,
         data: &[u8],
         key: Option<Key>,
         longest: usize,
-    ) -> Result<(), usize> {
-        self.reserve(data.len(), longest).map_err(|_| data.len())?;
+    ) -> Result<(), NoMemory> {
+        self.reserve(data.len(), longest)?;
         match key {
             Some(key) => mask::append(&mut self.bytes, data, key),
             None => self.bytes.extend_from_slice(data),
@@ -162,13 +162,14 @@ impl MessageBuf {
 
     /// Makes room for `more` bytes: twice the room each time, so that growing costs no more than the
     /// bytes do, but no more than `longest` unless it must.
-    fn reserve(&mut self, more: usize, longest: usize) -> Result<(), TryReserveError> {
+    fn reserve(&mut self, more: usize, longest: usize) -> Result<(), NoMemory> {
         let (len, room) = (self.bytes.len(), self.bytes.capacity());
         if more <= room - len {
             return Ok(());
         }
         let doubled = room.saturating_mul(2).min(longest);
-        self.bytes.try_reserve_exact(more.max(doubled.saturating_sub(len)))
+        let room = more.max(doubled.saturating_sub(len));
+        self.bytes.try_reserve_exact(room).map_err(|_| NoMemory(room))
     }
 
     /// Lets `fill` append to the bytes. It must leave those that are there as they are.

@@ -66,7 +66,10 @@ impl<S: Io> DerefMut for Held<S> {
 
 impl<S: Io> Drop for Held<S> {
     fn drop(&mut self) {
-        let Some(link) = self.link.take().filter(|link| !link.is_over()) else { return };
+        let Some(link) = self.link.take() else { return };
+        if link.is_over() {
+            return link.log_end();
+        }
         let link = match self.parting.take() {
             Some(parting) => match parting.send(link) {
                 Ok(()) => return,
@@ -90,4 +93,5 @@ pub(crate) async fn part<S: Io>(mut link: Box<Link<S>>, code: CloseCode) {
     } else {
         poll_fn(|cx| link.poll_end(cx)).await;
     }
+    link.log_end();
 }

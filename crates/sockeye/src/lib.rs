@@ -23,6 +23,13 @@
 //! Every method of [`WebSocket`], [`Sender`] and [`Receiver`] may be dropped while it waits. Bytes
 //! that were read stay with the connection; a message goes out whole or not at all.
 //!
+//! # Logs
+//!
+//! With the feature `tracing`, and not otherwise, the crate emits events for the crate `tracing`:
+//! `handshake.rejected`, `ws.failed` and their like, which the page of the command `sockeye` lists.
+//! What a peer sent stands in them escaped and bounded; events that any peer can cause at will are
+//! bounded in number. Ends that are nobody's fault are told at level debug.
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |
@@ -33,6 +40,7 @@
 //! | `rustls` | yes | `wss://` for both roles |
 //! | `idn` | no | host names beyond ASCII; without it they must be in punycode |
 //! | `hyper` | no | `upgrade`, for requests that a hyper server has read |
+//! | `tracing` | no | events for the crate `tracing`: connections that open, fail and close, requests that are refused |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -45,6 +53,7 @@ mod error;
 mod held;
 mod io;
 mod link;
+mod log;
 mod message;
 mod pings;
 #[cfg(any(feature = "client", feature = "server"))]

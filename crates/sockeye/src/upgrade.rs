@@ -12,6 +12,7 @@ use sockeye_proto::handshake::{Accepted, Rejection, RequestHead, Version, accept
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AnyIo, Rewound};
+use crate::log;
 use crate::server::Acceptor;
 use crate::websocket::WebSocket;
 
@@ -26,9 +27,12 @@ pub fn upgrade<B>(
     acceptor: &Acceptor,
 ) -> Result<(Response<Bytes>, Upgrade), Response<Bytes>> {
     let accepted = head_of(request).and_then(|head| judge(&head, acceptor.policy()));
-    let accepted = accepted.map_err(|rejection| rejected_response(&rejection))?;
-    let response = accepted_response(&accepted)
-        .map_err(|_| rejected_response(&Rejection::new(500, "The answer cannot be written.\n")))?;
+    let refuse = |rejection: Rejection| {
+        log::rejected(&rejection, None, &[]);
+        rejected_response(&rejection)
+    };
+    let accepted = accepted.map_err(refuse)?;
+    let response = accepted_response(&accepted).map_err(|_| refuse(unwritable()))?;
     let upgrading = hyper::upgrade::on(request);
     Ok((response, Upgrade { upgrading, accepted, acceptor: acceptor.clone() }))
 }
@@ -86,6 +90,11 @@ pub(crate) fn accepted_response(accepted: &Accepted) -> Result<Response<Bytes>, 
     headers
         .fold(response, |response, (name, value)| response.header(name, value))
         .body(Bytes::new())
+}
+
+/// Returns the refusal of a handshake whose answer hyper does not take.
+pub(crate) fn unwritable() -> Rejection {
+    Rejection::new(500, "The answer cannot be written.\n").with_rule("answer")
 }
 
 /// Makes hyper's form of a refusal.

@@ -30,12 +30,11 @@ use crate::stream::{MessageReader, MessageWriter};
 pub struct WebSocket<S: Io = AnyIo> {
     held: Held<S>,
     subprotocol: Option<Box<str>>,
-    peer: Option<SocketAddr>,
 }
 
 impl<S: Io> WebSocket<S> {
-    pub(crate) fn new(link: Link<S>, subprotocol: Option<&str>, peer: Option<SocketAddr>) -> Self {
-        Self { held: Held::new(link), subprotocol: subprotocol.map(Into::into), peer }
+    pub(crate) fn new(link: Link<S>, subprotocol: Option<&str>) -> Self {
+        Self { held: Held::new(link), subprotocol: subprotocol.map(Into::into) }
     }
 
     #[cfg(feature = "server")]
@@ -150,7 +149,9 @@ impl<S: Io> WebSocket<S> {
 
     /// Drops the transport at once, without a word to the peer.
     pub fn abort(self) {
-        drop(self.held.into_link());
+        if let Some(link) = self.held.into_link() {
+            link.log_end();
+        }
     }
 
     /// Returns the bytes that are queued and not yet taken by the transport, framing included.
@@ -170,7 +171,7 @@ impl<S: Io> WebSocket<S> {
 
     /// Returns the address of the peer, where the transport has one.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer
+        self.held.peer()
     }
 
     /// Borrows the transport.
@@ -208,7 +209,7 @@ impl<S: Io> WebSocket<S> {
 impl<S: Io> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
-            .field("peer", &self.peer)
+            .field("peer", &self.peer_addr())
             .field("subprotocol", &self.subprotocol)
             .field("close_info", &self.close_info())
             .finish_non_exhaustive()

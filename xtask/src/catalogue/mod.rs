@@ -60,6 +60,7 @@ fn load(repo: &Repo) -> Result<(Vec<Row>, Vec<Proof>), Failure> {
         }
     }
     none_found("tests that name no row:", &strangers(&rows, &proofs))?;
+    none_found("rows that cannot arise and are proved:", &contradictions(&rows, &proofs))?;
     Ok((rows, proofs))
 }
 
@@ -69,6 +70,13 @@ fn strangers(rows: &[Row], proofs: &[Proof]) -> Vec<String> {
         .filter(|proof| rows.iter().all(|row| row.id != proof.row))
         .map(|proof| format!("{}: {} is not in {CATALOGUE}", proof.place(), proof.row))
         .collect()
+}
+
+/// Finds the rows that are said not to arise and that a test proves all the same.
+fn contradictions(rows: &[Row], proofs: &[Proof]) -> Vec<String> {
+    let unreal =
+        |proof: &&Proof| rows.iter().any(|row| row.id == proof.row && row.cannot_arise.is_some());
+    proofs.iter().filter(unreal).map(|proof| format!("{}: {}", proof.place(), proof.row)).collect()
 }
 
 fn render(rows: &[Row], proofs: &[Proof], report: &Report) -> Result<String, Failure> {
@@ -84,7 +92,7 @@ fn render(rows: &[Row], proofs: &[Proof], report: &Report) -> Result<String, Fai
                 return Err(Failure::Usage(format!("there is no group `{wanted}`")));
             }
             for row in rows.iter().filter(|row| row.group() == wanted) {
-                if !by_row.contains_key(row.id.as_str()) {
+                if !by_row.contains_key(row.id.as_str()) && row.cannot_arise.is_none() {
                     text.push_str(&format!("{}  {}  {}\n", row.id, row.kind, row.input));
                 }
             }
@@ -99,8 +107,7 @@ fn render(rows: &[Row], proofs: &[Proof], report: &Report) -> Result<String, Fai
                     }
                 }
             }
-            let proved = rows.iter().filter(|row| by_row.contains_key(row.id.as_str()));
-            text.push_str(&format!("all: proved {} of {}\n", proved.count(), rows.len()));
+            text.push_str(&heading("all", &rows.iter().collect::<Vec<_>>(), &by_row));
         }
     }
     Ok(text)
@@ -119,17 +126,20 @@ fn groups(rows: &[Row]) -> Vec<&str> {
 
 fn heading(group: &str, members: &[&Row], by_row: &BTreeMap<&str, Vec<&Proof>>) -> String {
     let proved = members.iter().filter(|row| by_row.contains_key(row.id.as_str())).count();
-    format!("{group}: proved {proved} of {}\n", members.len())
+    let unreal = members.iter().filter(|row| row.cannot_arise.is_some()).count();
+    let apart = if unreal > 0 { format!(", {unreal} cannot arise") } else { String::new() };
+    format!("{group}: proved {proved} of {}{apart}\n", members.len() - unreal)
 }
 
 fn line(row: &Row, proofs: Option<&Vec<&Proof>>) -> String {
-    let places = proofs.map_or_else(
-        || "not yet".to_owned(),
-        |proofs| {
+    let places = match (proofs, &row.cannot_arise) {
+        (_, Some(reason)) => format!("cannot arise: {reason}"),
+        (None, None) => "not yet".to_owned(),
+        (Some(proofs), None) => {
             let places: Vec<String> = proofs.iter().map(|proof| proof.place()).collect();
             places.join("  ")
-        },
-    );
+        }
+    };
     format!("  {}  {}  {places}\n", row.id, row.kind)
 }
 
@@ -182,6 +192,35 @@ mod tests {
         let report = Report::Missing("FRM".to_owned());
         let text = render(&rows(), &proofs, &report).unwrap();
         assert_eq!(text, "FRM-001  u  unmasked frame\n");
+    }
+
+    #[test]
+    fn row_that_cannot_arise_is_counted_and_printed_apart() {
+        let text = "| FRM-001 | u | a | b |\n\
+                    | FRM-002 | u | c | d. Cannot arise: nothing does c |\n";
+        let (rows, proofs) =
+            (rows::parse(text).unwrap(), proofs("// FRM-001\n#[test]\nfn x() {}\n"));
+        let report = render(&rows, &proofs, &Report::Full).unwrap();
+        assert!(report.starts_with("FRM: proved 1 of 1, 1 cannot arise\n"), "{report}");
+        assert!(report.contains("  FRM-002  u  cannot arise: nothing does c\n"));
+        assert!(report.ends_with("all: proved 1 of 1, 1 cannot arise\n"));
+        let missing = Report::Missing("FRM".to_owned());
+        assert_eq!(render(&rows, &proofs, &missing).unwrap(), "");
+        let both = super::tests::proofs("// FRM-002\n#[test]\nfn x() {}\n");
+        assert_eq!(contradictions(&rows, &both), ["a.rs:3: FRM-002"]);
+        assert!(contradictions(&rows, &proofs).is_empty());
+    }
+
+    // What docs/catalogue.md gives as the reason why FRM-041 cannot arise.
+    #[test]
+    fn nothing_is_written_from_several_buffers() {
+        let repo = Repo::locate().unwrap();
+        for path in repo.files(&["rs"]).unwrap() {
+            if path.starts_with("crates") && path.iter().any(|part| part == "src") {
+                let text = repo.read(&path).unwrap();
+                assert!(!text.contains("write_vectored("), "{}", path.display());
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(super) struct Row {
     pub(super) id: String,
     pub(super) kind: String,
     pub(super) input: String,
+    /// Why the input cannot be met, if it cannot.
+    pub(super) cannot_arise: Option<String>,
 }
 
 impl Row {
@@ -73,8 +75,21 @@ fn row_of(cells: &[String]) -> Result<Row, String> {
     if input.is_empty() || expected.is_empty() {
         return Err(format!("{id}: an empty cell"));
     }
-    Ok(Row { id: id.clone(), kind: kind.clone(), input: input.clone() })
+    let cannot_arise = match expected.split_once(CANNOT_ARISE) {
+        Some((_, reason)) if reason.split_whitespace().count() < LEAST_REASON => {
+            return Err(format!("{id}: cannot arise, but does not say why"));
+        }
+        Some((_, reason)) => Some(reason.trim().to_owned()),
+        None => None,
+    };
+    Ok(Row { id: id.clone(), kind: kind.clone(), input: input.clone(), cannot_arise })
 }
+
+/// What stands before the reason why a row cannot arise.
+const CANNOT_ARISE: &str = "Cannot arise:";
+
+/// Fewer words are no reason.
+const LEAST_REASON: usize = 3;
 
 /// Splits at the bars that are not escaped.
 fn cells(inner: &str) -> Vec<String> {
@@ -112,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn row_that_cannot_arise_carries_its_reason() {
+        let text = "| UTF-001 | p | a | b. Cannot arise: there is no such thing |\n\
+                    | UTF-002 | p | a | b |\n";
+        let rows = parse(text).unwrap();
+        assert_eq!(rows[0].cannot_arise.as_deref(), Some("there is no such thing"));
+        assert_eq!(rows[1].cannot_arise, None);
+    }
+
+    #[test]
     fn same_id_twice_is_found_with_both_lines() {
         let text = "| UTF-001 | p | a | b |\n| UTF-001 | p | c | d |\n";
         let findings = parse(text).unwrap_err();
@@ -125,6 +149,8 @@ mod tests {
             "| UTF-001 | q | no such kind | x |",
             "| UTF-01 | p | short number | x |",
             "| UTF-001 | p |  | x |",
+            "| UTF-001 | p | a | b. Cannot arise: |",
+            "| UTF-001 | p | a | b. Cannot arise: never |",
         ];
         for line in bad {
             assert!(parse(line).is_err(), "{line}");

@@ -13,11 +13,12 @@ mod output;
 mod show;
 mod signals;
 mod talk;
-mod terminal;
 
 use std::io::{self, IsTerminal};
 
 use sockeye::WebSocket;
+
+use crate::terminal::Editing;
 
 pub(crate) use args::Args;
 pub(crate) use exit::Exit;
@@ -26,7 +27,6 @@ use output::{Output, complain};
 use show::Form;
 use signals::Signals;
 use talk::Talk;
-use terminal::Editing;
 
 /// Runs the command, and tells on standard error what went wrong.
 ///

@@ -5,7 +5,7 @@ use std::io;
 use tokio::sync::watch;
 
 use super::exit::Exit;
-use super::terminal;
+use crate::terminal;
 
 /// Tells when the process was asked to end.
 pub(super) struct Signals {

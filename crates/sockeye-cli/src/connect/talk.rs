@@ -19,7 +19,7 @@ use super::exit::{Exit, Failure};
 use super::input::{self, Separator, Splitter};
 use super::output::Output;
 use super::signals::Signals;
-use super::terminal;
+use crate::terminal;
 
 /// A conversation.
 pub(super) struct Talk<'a> {

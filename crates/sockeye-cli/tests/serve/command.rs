@@ -108,7 +108,8 @@ async fn tls_files_that_do_not_serve_are_one_line_that_says_what_to_do() {
     }
 }
 
-fn certificate() -> (String, String) {
+/// A certificate for localhost and its key, in PEM.
+pub(crate) fn certificate() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sockeye::{Message, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// No step of a test takes longer on a machine that is not stuck.
@@ -77,6 +77,11 @@ impl Served {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap()
+    }
+
+    /// Returns standard error, which `end` knows nothing of then.
+    pub(crate) fn take_stderr(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.child.stderr.take().unwrap())
     }
 
     pub(crate) async fn raw(&self) -> Raw {

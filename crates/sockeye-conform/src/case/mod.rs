@@ -14,6 +14,7 @@ pub use suite::{Suite, SuiteError};
 pub(crate) use samples::{Random, SampleKind};
 
 use crate::report::{AgentRole, CaseInfo};
+#[cfg(feature = "net")]
 use crate::wire::frame;
 
 /// One case of the suite.
@@ -36,6 +37,7 @@ pub struct Case {
 impl Case {
     /// Makes a case that tells a client one text and closes, as the control connections do; an
     /// empty text is left out.
+    #[cfg(feature = "net")]
     pub(crate) fn answer(text: &str) -> Self {
         let payload = Payload::Bytes(text.as_bytes().to_vec());
         let tell = Action::Message { opcode: frame::TEXT, payload, fragment: None };
@@ -251,17 +253,16 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// Tells whether it sends and is done, without waiting for anything.
+    /// Tells whether it is done at once, by writing.
     pub(crate) fn only_sends(&self) -> bool {
-        match self {
-            Self::Frame(_) | Self::Message { .. } | Self::Begin { .. } | Self::Part(_) => true,
-            Self::End | Self::Raw(_) | Self::Cuts(_) | Self::Repeat(..) | Self::Close { .. } => {
-                true
-            }
-            Self::AutoFragment(_) => true,
-            Self::Wait { .. } | Self::Stall(_) | Self::HalfClose => false,
-            Self::CloseAfter(_) | Self::DropAfter(_) => false,
-        }
+        !matches!(
+            self,
+            Self::Wait { .. }
+                | Self::Stall(_)
+                | Self::HalfClose
+                | Self::CloseAfter(_)
+                | Self::DropAfter(_)
+        )
     }
 }
 

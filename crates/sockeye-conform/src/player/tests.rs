@@ -7,15 +7,13 @@ fn case(id: &str) -> Arc<Case> {
 }
 
 fn asks(id: &str) -> Player {
-    let target = Target { host: "localhost".into(), path: "/".into() };
-    Player::to_server(case(id), &target, [7; 16])
+    Player::to_server(case(id), "localhost", "/", [7; 16])
 }
 
 fn answers(id: &str) -> Player {
     let request = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    let head = Head::read(request).unwrap().unwrap();
-    let mut player = Player::to_client(&case(id), &head);
+    let mut player = Player::to_client(case(id), request).unwrap();
     until(&mut player, Duration::ZERO);
     player
 }

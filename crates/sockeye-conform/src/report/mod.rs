@@ -1,4 +1,7 @@
 //! What a run came to, for people and for programs.
+//!
+//! Owns the types and what is counted over them. How they are written stands in the modules:
+//! `json` for programs, `html` for a browser, `text` for a terminal; `merge` makes one of several.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::log::Log;
 use crate::verdict::Verdict;
+
+#[cfg(test)]
+mod example;
+mod html;
+mod json;
+mod merge;
+mod order;
+mod tally;
+mod text;
+
+pub use json::ReadError;
+pub use tally::Tally;
+pub use text::Progress;
 
 /// The outcome of the cases that one or more agents were put through.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +41,9 @@ pub struct Agent {
     pub name: String,
     /// The role that it played.
     pub role: AgentRole,
+    /// How long the run took from its first case to its last, in milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: f64,
     /// Its results by the case's id.
     pub results: BTreeMap<String, CaseResult>,
 }
@@ -85,8 +104,8 @@ impl CaseResult {
 }
 
 impl Report {
-    /// Gathers the results of some agents.
-    pub(crate) fn new(agents: Vec<Agent>, cases: Vec<CaseInfo>) -> Self {
+    /// Gathers the results of some agents in these cases.
+    pub fn new(agents: Vec<Agent>, cases: Vec<CaseInfo>) -> Self {
         Self {
             tester: concat!("sockeye-conform ", env!("CARGO_PKG_VERSION")).into(),
             agents,
@@ -98,5 +117,47 @@ impl Report {
     pub fn has_failures(&self) -> bool {
         let mut results = self.agents.iter().flat_map(|agent| agent.results.values());
         results.any(|result| result.verdict().is_failure())
+    }
+
+    /// Returns what reports call each agent: its name, with the role or a number where several
+    /// agents share it.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let mut labels: Vec<String> = Vec::new();
+        for agent in &self.agents {
+            let with_role = format!("{} ({})", agent.name, agent.role.name());
+            let numbered = (2..).map(|number| format!("{with_role} {number}"));
+            let names = [agent.name.clone(), with_role.clone()];
+            let free = names.into_iter().chain(numbered).find(|name| !labels.contains(name));
+            labels.extend(free);
+        }
+        labels
+    }
+}
+
+impl AgentRole {
+    /// Returns the word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_of_one_name_are_told_apart() {
+        let agent = |role| Agent {
+            name: "echo".to_owned(),
+            role,
+            elapsed_ms: 0.0,
+            results: BTreeMap::new(),
+        };
+        let roles = [AgentRole::Server, AgentRole::Client, AgentRole::Client];
+        let report = Report { agents: roles.map(agent).into(), ..Report::default() };
+        assert_eq!(report.labels(), ["echo", "echo (client)", "echo (client) 2"]);
     }
 }

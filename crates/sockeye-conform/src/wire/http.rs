@@ -54,6 +54,7 @@ impl Head {
     }
 
     /// Returns the target of a request.
+    #[cfg(feature = "net")]
     pub(crate) fn target(&self) -> &str {
         self.line.split(' ').nth(1).unwrap_or_default()
     }

@@ -70,4 +70,4 @@ async fn play_client(fault: Option<Fault>, cases: &[Arc<Case>], jobs: usize) -> 
 }
 
 /// How long the cases of one client may take together.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(1800);

@@ -127,10 +127,15 @@ impl<R: Role> Connection<R> {
     ///
     /// # Errors
     /// The peer's silence: no byte after a ping, no answer to our Close frame, a message that is
-    /// not finished, output that is not read.
+    /// not finished, output that is not read. The allocator's refusal.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.phase {
-            Phase::Open => self.open_timeout(now, out),
+            Phase::Open => self.open_timeout(now, out).inspect_err(|error| {
+                if self.phase == Phase::Open {
+                    // No memory for what was due.
+                    self.fail(error, now, out);
+                }
+            }),
             Phase::Closing if is_due(self.clock.closed_by, now) => {
                 self.end_abnormally(Side::Transport);
                 Err(Timeout::Close.into())
@@ -196,8 +201,7 @@ impl<R: Role> Connection<R> {
             return Err(Timeout::Keepalive.into());
         }
         self.clock.pinged = now;
-        self.append_frame(Opcode::Ping, &ping_payload(now), out);
-        Ok(())
+        Ok(self.append_frame(Opcode::Ping, &ping_payload(now), out)?)
     }
 
     fn keepalive_due(&self) -> Option<Time> {

@@ -7,17 +7,20 @@ mod clock;
 #[cfg(feature = "deflate")]
 mod compression;
 mod receive;
+mod reply;
 mod send;
 
+#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::close::{self, CloseCode, CloseFrame, MAX_REASON};
+use crate::close::{Body, CloseCode, CloseFrame};
 use crate::config::Config;
 use crate::error::Error;
 use crate::frame::{Opcode, Rules};
+use crate::memory::{self, NoMemory, Own};
 use crate::role::Role;
 use crate::time::Time;
 
@@ -26,6 +29,7 @@ use clock::Clock;
 use compression::Compression;
 use receive::Inbound;
 pub use receive::{Delivery, Events};
+pub use reply::Reply;
 use send::Outbound;
 pub use send::{Compress, SendOptions};
 
@@ -42,7 +46,7 @@ pub struct Connection<R: Role> {
     inbound: Inbound,
     outbound: Outbound,
     clock: Clock,
-    ending: Option<Box<CloseInfo>>,
+    ending: Option<Own<CloseInfo>>,
     #[cfg(feature = "deflate")]
     compression: Option<Box<Compression>>,
 }
@@ -146,7 +150,9 @@ impl<R: Role> Connection<R> {
     pub fn close_info(&self) -> Option<&CloseInfo> {
         match self.phase {
             Phase::Open | Phase::Closing => None,
-            Phase::Closed | Phase::Failed | Phase::Ended => self.ending.as_deref(),
+            Phase::Closed | Phase::Failed | Phase::Ended => {
+                Some(self.ending.as_deref().unwrap_or(&FORGOTTEN))
+            }
         }
     }
 
@@ -157,6 +163,7 @@ impl<R: Role> Connection<R> {
     ///
     /// # Errors
     /// The caller's faults: a code that may not be sent, a reason over 123 bytes or without a code.
+    /// The allocator's refusal. Nothing has changed then.
     pub fn close(
         &mut self,
         code: Option<CloseCode>,
@@ -164,21 +171,15 @@ impl<R: Role> Connection<R> {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let mut body = Vec::new();
-        close::encode_body(code, reason, &mut body)?;
+        let body = Body::new(code, reason)?;
         if self.phase != Phase::Open {
             return Ok(());
         }
-        self.append_frame(Opcode::Close, &body, out);
+        self.append_frame(Opcode::Close, body.as_bytes(), out)?;
         self.phase = Phase::Closing;
         self.inbound.discard_message();
         self.clock.close_until(now + self.config.timeouts.close);
-        self.ending = Some(Box::new(CloseInfo {
-            code: code.unwrap_or(CloseCode::NO_STATUS),
-            reason: reason.into(),
-            clean: false,
-            by: Side::Local,
-        }));
+        self.keep_ending(code.unwrap_or(CloseCode::NO_STATUS), reason, false, Side::Local);
         Ok(())
     }
 
@@ -194,23 +195,28 @@ impl<R: Role> Connection<R> {
     }
 
     /// Answers the peer's Close frame, if that is due (RFC 6455 section 5.5.1).
-    fn answer_close(&mut self, frame: &CloseFrame, now: Time, out: &mut Vec<u8>) {
+    fn answer_close(
+        &mut self,
+        frame: &CloseFrame,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NoMemory> {
         if self.phase == Phase::Open {
             // The answer says what the peer said, so that its application sees its own reason.
             let code = Some(frame.code).filter(|code| *code != CloseCode::NO_STATUS);
-            let mut body = Vec::new();
-            if close::encode_body(code, &frame.reason, &mut body).is_ok() {
-                self.append_frame(Opcode::Close, &body, out);
+            if let Ok(body) = Body::new(code, &frame.reason) {
+                self.append_frame(Opcode::Close, body.as_bytes(), out)?;
             }
         }
         self.close_cleanly(frame.code, &frame.reason, now);
+        Ok(())
     }
 
     /// Completes the closing handshake.
     fn close_cleanly(&mut self, code: CloseCode, reason: &str, now: Time) {
         let by = if self.phase == Phase::Open { Side::Remote } else { Side::Local };
         self.phase = Phase::Closed;
-        self.ending = Some(Box::new(CloseInfo { code, reason: reason.into(), clean: true, by }));
+        self.keep_ending(code, reason, true, by);
         let timeouts = &self.config.timeouts;
         let wait = if self.role.is_server() { timeouts.close } else { timeouts.linger };
         self.clock.close_until(now + wait);
@@ -222,24 +228,27 @@ impl<R: Role> Connection<R> {
         let Some(code) = error.close_code() else {
             return self.end_abnormally(Side::Local);
         };
-        let reason = short_reason(error);
+        let body = Body::telling(code, error);
         if self.phase == Phase::Open {
-            let mut body = Vec::new();
-            if close::encode_body(Some(code), &reason, &mut body).is_ok() {
-                self.append_frame(Opcode::Close, &body, out);
-            }
+            // Where there is no memory for it, the peer sees the transport close.
+            let _ = self.append_frame(Opcode::Close, body.as_bytes(), out);
         }
         self.phase = Phase::Failed;
         self.clock.close_until(now + self.config.timeouts.close);
-        self.ending = Some(Box::new(CloseInfo { code, reason, clean: false, by: Side::Local }));
+        self.keep_ending(code, body.reason(), false, Side::Local);
         self.release();
     }
 
     fn end_abnormally(&mut self, by: Side) {
         self.phase = Phase::Ended;
-        let (code, reason) = (CloseCode::ABNORMAL, String::new());
-        self.ending = Some(Box::new(CloseInfo { code, reason, clean: false, by }));
+        self.keep_ending(CloseCode::ABNORMAL, "", false, by);
         self.release();
+    }
+
+    /// Keeps how the connection ended, as far as there is memory for it.
+    fn keep_ending(&mut self, code: CloseCode, reason: &str, clean: bool, by: Side) {
+        let reason = memory::string(reason).unwrap_or_default();
+        self.ending = Own::new(CloseInfo { code, reason, clean, by }).ok();
     }
 
     /// Lets go of what only an open connection needs.
@@ -263,10 +272,6 @@ impl<R: Role> Connection<R> {
     }
 }
 
-/// Makes the reason of a Close frame from an error, cut to what a frame holds. Our own texts are
-/// ASCII, so any byte is a place to cut.
-fn short_reason(error: &Error) -> String {
-    let mut reason = error.to_string();
-    reason.truncate(MAX_REASON);
-    reason
-}
+/// What is told of an end for which there was no memory.
+static FORGOTTEN: CloseInfo =
+    CloseInfo { code: CloseCode::ABNORMAL, reason: String::new(), clean: false, by: Side::Local };

@@ -12,12 +12,13 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
-use super::{Connection, Phase};
+use super::{Connection, Phase, Reply};
 use crate::close::CloseFrame;
 use crate::config::Limits;
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::frame::{Header, MAX_HEADER, Opcode};
 use crate::mask::{self, Key};
+use crate::memory;
 use crate::message::{Event, Kind, Message, Piece, Position};
 use crate::role::Role;
 use crate::time::Time;
@@ -91,6 +92,62 @@ enum Found {
     Close(CloseFrame),
 }
 
+impl Found {
+    /// Whether the event's bytes stand in the caller's input, or it has none.
+    fn is_in_place(&self) -> bool {
+        match self {
+            Self::TextInPlace(..) | Self::BinaryInPlace(_) | Self::Close(_) => true,
+            Self::Gathered(_) => false,
+            Self::Piece(_, source, _) | Self::Ping(source) | Self::Pong(source, _) => {
+                matches!(source, Source::Input(_))
+            }
+        }
+    }
+
+    /// Borrows the event's bytes from where they stand. `None` for text in place, which
+    /// [`text_in_place`] has to check first.
+    fn event<'b>(
+        self,
+        input: &'b [u8],
+        message: &'b mut MessageBuf,
+        control: &'b [u8],
+    ) -> Option<Event<'b>> {
+        let here = |range| input.get(range).unwrap_or_default();
+        Some(match self {
+            Self::TextInPlace(..) => return None,
+            Self::BinaryInPlace(range) => {
+                Event::Message(Message::Binary(Binary::in_place(here(range))))
+            }
+            Self::Gathered(Kind::Binary) => Event::Message(Message::Binary(message.binary())),
+            // Checked to its last byte before it was found.
+            Self::Gathered(Kind::Text) => Event::Message(Message::Text(message.text()?)),
+            Self::Piece(kind, source, position) => {
+                let bytes = match source {
+                    Source::Input(range) => here(range),
+                    Source::Gathered | Source::Control => message.as_bytes(),
+                };
+                Event::Piece(Piece { kind, bytes, position })
+            }
+            Self::Ping(Source::Input(range)) => Event::Ping(here(range)),
+            Self::Ping(_) => Event::Ping(control),
+            Self::Pong(Source::Input(range), rtt) => Event::Pong { payload: here(range), rtt },
+            Self::Pong(_, rtt) => Event::Pong { payload: control, rtt },
+            Self::Close(frame) => Event::Close(frame),
+        })
+    }
+}
+
+/// Unmasks and checks a text where it stands.
+fn text_in_place(
+    input: &mut [u8],
+    range: Range<usize>,
+    mask: Option<Key>,
+) -> Result<Event<'_>, Error> {
+    let bytes = input.get_mut(range).unwrap_or_default();
+    let text = utf8::unmask_text(bytes, mask).map_err(not_utf8)?;
+    Ok(Event::Message(Message::Text(Text::in_place(text))))
+}
+
 /// What a step of reading came to.
 enum Step {
     Found(Found),
@@ -145,38 +202,48 @@ impl<R: Role> Events<'_, R> {
             Err(error) => return Some(Err(self.fail(error))),
         };
         let Self { connection, input, now, out, .. } = self;
-        Some(Ok(match found {
-            Found::TextInPlace(range, mask) => {
-                let bytes = input.get_mut(range).unwrap_or_default();
-                match utf8::unmask_text(bytes, mask).map_err(not_utf8) {
-                    Ok(text) => Event::Message(Message::Text(Text::in_place(text))),
-                    Err(error) => {
-                        connection.fail(&error, *now, out);
-                        return Some(Err(error));
-                    }
-                }
-            }
-            Found::BinaryInPlace(range) => {
-                let bytes = input.get(range).unwrap_or_default();
-                Event::Message(Message::Binary(Binary::in_place(bytes)))
-            }
-            Found::Gathered(Kind::Binary) => {
-                Event::Message(Message::Binary(connection.inbound.message.binary()))
-            }
-            Found::Gathered(Kind::Text) => {
-                // Checked to its last byte before it was found.
-                Event::Message(Message::Text(connection.inbound.message.text()?))
-            }
-            Found::Piece(kind, source, position) => {
-                let bytes = connection.inbound.bytes(input, source);
-                Event::Piece(Piece { kind, bytes, position })
-            }
-            Found::Ping(source) => Event::Ping(connection.inbound.bytes(input, source)),
-            Found::Pong(source, rtt) => {
-                Event::Pong { payload: connection.inbound.bytes(input, source), rtt }
-            }
-            Found::Close(frame) => Event::Close(frame),
-        }))
+        if let Found::TextInPlace(range, mask) = found {
+            let text = text_in_place(input, range, mask);
+            return Some(text.inspect_err(|error| connection.fail(error, *now, out)));
+        }
+        let Inbound { message, control, .. } = &mut connection.inbound;
+        found.event(input, message, control).map(Ok)
+    }
+
+    /// Hands the next event to `f` together with the connection, so that it can be answered while it
+    /// is still borrowed; `None` when the rest of the bytes holds none.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn next_with<T>(
+        &mut self,
+        f: impl FnOnce(Event<'_>, &mut Reply<'_, R>) -> T,
+    ) -> Option<Result<T, Error>> {
+        let found = match self.find() {
+            Ok(found) => found?,
+            Err(error) => return Some(Err(self.fail(error))),
+        };
+        let Self { connection, input, now, out, .. } = self;
+        if let Found::TextInPlace(range, mask) = found {
+            let text = text_in_place(input, range, mask);
+            let text = text.inspect_err(|error| connection.fail(error, *now, out));
+            return Some(text.map(|event| f(event, &mut Reply { connection, out, now: *now })));
+        }
+        if found.is_in_place() {
+            let mut none = MessageBuf::default();
+            let event = found.event(input, &mut none, &[])?;
+            return Some(Ok(f(event, &mut Reply { connection, out, now: *now })));
+        }
+        // What was gathered moves aside meanwhile: the event must not borrow from the connection
+        // that answers it.
+        let (mut message, control) = connection.inbound.take_gathered();
+        let event = found.event(input, &mut message, &control)?;
+        let result = f(event, &mut Reply { connection, out, now: *now });
+        // A connection that was closed meanwhile has no use for it any more.
+        if connection.is_open() {
+            (connection.inbound.message, connection.inbound.control) = (message, control);
+        }
+        Some(Ok(result))
     }
 
     /// Returns how many of the bytes the events so far have used. The rest must be given to
@@ -295,6 +362,7 @@ impl<R: Role> Events<'_, R> {
         let source = if complete && control.is_empty() {
             Source::Input(range.clone())
         } else {
+            memory::reserve(control, arrived.len())?;
             control.extend_from_slice(arrived);
             Source::Control
         };
@@ -312,7 +380,7 @@ impl<R: Role> Events<'_, R> {
         };
         let found = match opcode {
             Opcode::Ping => {
-                connection.answer_ping(payload, self.out);
+                connection.answer_ping(payload, self.out)?;
                 Found::Ping(source)
             }
             Opcode::Pong => {
@@ -320,8 +388,8 @@ impl<R: Role> Events<'_, R> {
                 Found::Pong(source, rtt)
             }
             _ => {
-                let frame = CloseFrame::parse(payload)?;
-                connection.answer_close(&frame, self.now, self.out);
+                let frame = CloseFrame::try_parse(payload)?;
+                connection.answer_close(&frame, self.now, self.out)?;
                 Found::Close(frame)
             }
         };
@@ -373,7 +441,7 @@ impl<R: Role> Events<'_, R> {
         let arrived = self.input.get(range.clone()).unwrap_or_default();
         let longest = self.connection.config.limits.message;
         let message = &mut self.connection.inbound.message;
-        message.append(arrived, frame.mask, longest).map_err(no_memory)?;
+        message.append(arrived, frame.mask, longest)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }
@@ -563,19 +631,12 @@ impl Inbound {
         self.hands_out_pieces(open) && !self.message.is_empty()
     }
 
-    fn bytes<'a>(&'a self, input: &'a [u8], source: Source) -> &'a [u8] {
-        match source {
-            Source::Input(range) => input.get(range).unwrap_or_default(),
-            Source::Gathered => self.message.as_bytes(),
-            Source::Control => &self.control,
-        }
+    /// Moves what was gathered out, for as long as an event borrows it.
+    fn take_gathered(&mut self) -> (MessageBuf, Vec<u8>) {
+        (core::mem::take(&mut self.message), core::mem::take(&mut self.control))
     }
 }
 
 fn not_utf8(_: InvalidUtf8) -> Error {
     PeerError::InvalidUtf8.into()
-}
-
-fn no_memory(asked: usize) -> Error {
-    LimitError { limit: Limit::Memory, max: 0, seen: asked as u64 }.into()
 }

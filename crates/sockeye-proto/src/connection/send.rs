@@ -9,6 +9,7 @@ use super::{Connection, Phase};
 use crate::deflate::{Context, Pool};
 use crate::error::{Error, Misuse};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode};
+use crate::memory::{self, NoMemory};
 use crate::message::{Kind, MessageRef, Position};
 use crate::role::Role;
 use crate::time::Time;
@@ -64,7 +65,8 @@ impl<R: Role> Connection<R> {
     ///
     /// # Errors
     /// The caller's faults: the connection is closing or closed, another message is being sent in
-    /// pieces, the queue is full. The message was then not taken, not even in part.
+    /// pieces, the queue is full. The allocator's refusal, as [`Limit::Memory`](crate::Limit::Memory).
+    /// The message was then not taken, not even in part.
     pub fn send<'m>(
         &mut self,
         message: impl Into<MessageRef<'m>>,
@@ -88,9 +90,11 @@ impl<R: Role> Connection<R> {
         self.check_whole(payload.len())?;
         let start = out.len();
         let opcode = Opcode::from(message.kind());
-        if !self.try_compressed(opcode, payload, options, out) {
-            self.append_split(opcode, false, payload, options.fragment, out);
-        }
+        let appended = match self.try_compressed(opcode, payload, options, out) {
+            Ok(false) => self.append_split(opcode, false, payload, options.fragment, out),
+            other => other.map(|_| ()),
+        };
+        appended.inspect_err(|_| out.truncate(start))?;
         self.outbound.queued += out.len() - start;
         Ok(())
     }
@@ -117,8 +121,9 @@ impl<R: Role> Connection<R> {
             }
             None => self.start_pieces(kind),
         };
+        let before = pieces.validator.clone();
         if kind == Kind::Text {
-            let mut validator = pieces.validator.clone();
+            let mut validator = before.clone();
             let valid = validator.push(bytes).is_ok();
             if !valid || (position == Position::Last && !validator.is_complete()) {
                 self.outbound.pieces = Some(pieces).filter(|pieces| pieces.started);
@@ -127,7 +132,11 @@ impl<R: Role> Connection<R> {
             pieces.validator = validator;
         }
         let start = out.len();
-        self.append_piece(&pieces, bytes, position, out);
+        if let Err(error) = self.append_piece(&pieces, bytes, position, out) {
+            pieces.validator = before;
+            self.outbound.pieces = Some(pieces).filter(|pieces| pieces.started);
+            return Err(error.into());
+        }
         self.outbound.queued += out.len() - start;
         pieces.started = true;
         self.outbound.pieces = Some(pieces).filter(|_| position == Position::More);
@@ -165,8 +174,11 @@ impl<R: Role> Connection<R> {
         }
         if outbound.up_to_pong == 0 {
             outbound.pongs = 0;
-            if let Some(payload) = outbound.held_ping.take() {
-                self.answer_ping(&payload, out);
+            if let Some(payload) = outbound.held_ping.take()
+                && self.answer_ping(&payload, out).is_err()
+            {
+                // No memory now: there may be some after the next write.
+                self.outbound.held_ping = Some(payload);
             }
         }
     }
@@ -182,24 +194,35 @@ impl<R: Role> Connection<R> {
     }
 
     /// Answers a ping, or holds the newest back while the peer reads none of the answers.
-    pub(super) fn answer_ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn answer_ping(
+        &mut self,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), NoMemory> {
         if self.phase != Phase::Open {
-            return;
+            return Ok(());
         }
         if self.outbound.pongs < self.config.limits.pending_pongs.max(1) {
+            self.append_frame(Opcode::Pong, payload, out)?;
             self.outbound.pongs += 1;
-            self.append_frame(Opcode::Pong, payload, out);
             self.outbound.up_to_pong = self.outbound.queued;
         } else {
-            self.outbound.held_ping = Some(payload.into());
+            self.outbound.held_ping = Some(memory::copy(payload)?);
         }
+        Ok(())
     }
 
     /// Appends one whole frame and accounts for it.
-    pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn append_frame(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), NoMemory> {
         let start = out.len();
-        self.append_raw(opcode, true, false, payload, out);
+        self.append_raw(opcode, true, false, payload, out)?;
         self.outbound.queued += out.len() - start;
+        Ok(())
     }
 
     fn send_control(
@@ -214,8 +237,7 @@ impl<R: Role> Connection<R> {
         if payload.len() > MAX_CONTROL {
             return Err(Misuse::ControlTooLong(payload.len()).into());
         }
-        self.append_frame(opcode, payload, out);
-        Ok(())
+        Ok(self.append_frame(opcode, payload, out)?)
     }
 
     /// Checks that a whole message may be sent now.
@@ -265,15 +287,15 @@ impl<R: Role> Connection<R> {
         mut payload: &[u8],
         longest: Option<NonZeroUsize>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), NoMemory> {
         let longest = longest.map_or(usize::MAX, NonZeroUsize::get);
         let (mut opcode, mut compressed) = (opcode, compressed);
         loop {
             let (now, later) = payload.split_at(payload.len().min(longest));
             let fin = later.is_empty();
-            self.append_raw(opcode, fin, compressed, now, out);
+            self.append_raw(opcode, fin, compressed, now, out)?;
             if fin {
-                return;
+                return Ok(());
             }
             (payload, opcode, compressed) = (later, Opcode::Continuation, false);
         }
@@ -286,9 +308,9 @@ impl<R: Role> Connection<R> {
         compressed: bool,
         payload: &[u8],
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), NoMemory> {
         let (mask, len) = (self.role.next_mask(), payload.len() as u64);
-        frame::append(out, &Header { fin, compressed, opcode, mask, len }, payload);
+        frame::append(out, &Header { fin, compressed, opcode, mask, len }, payload)
     }
 
     fn start_pieces(&self, kind: Kind) -> Pieces {
@@ -307,16 +329,18 @@ impl<R: Role> Connection<R> {
         bytes: &[u8],
         position: Position,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Result<(), NoMemory> {
         let opcode = if pieces.started { Opcode::Continuation } else { Opcode::from(pieces.kind) };
         let fin = position == Position::Last;
         #[cfg(feature = "deflate")]
         if let Some(compression) = self.compression.as_deref_mut().filter(|_| pieces.compressed) {
             let mut deflated = Vec::new();
             compression.deflater.compress_part(bytes, position, &mut deflated);
+            // The compressor has moved on, so the piece cannot be refused any more.
+            out.reserve(frame::MAX_HEADER + deflated.len());
             return self.append_raw(opcode, fin, !pieces.started, &deflated, out);
         }
-        self.append_raw(opcode, fin, false, bytes, out);
+        self.append_raw(opcode, fin, false, bytes, out)
     }
 
     /// Appends the message compressed, if that was agreed and pays. Returns whether it did.
@@ -327,22 +351,31 @@ impl<R: Role> Connection<R> {
         payload: &[u8],
         options: SendOptions,
         out: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Result<bool, NoMemory> {
         let Some(compression) = self.compression.as_deref_mut() else {
-            return false;
+            return Ok(false);
         };
         if options.compress == Compress::Never || payload.len() < compression.threshold {
-            return false;
+            return Ok(false);
         }
         let Some(deflated) = compression.compress(payload) else {
-            return false;
+            return Ok(false);
         };
-        self.append_split(opcode, true, &deflated, options.fragment, out);
-        true
+        let appended = self.append_split(opcode, true, &deflated, options.fragment, out);
+        if let (Err(_), Some(compression)) = (appended, self.compression.as_deref_mut()) {
+            compression.deflater.discard();
+        }
+        appended.map(|()| true)
     }
 
     #[cfg(not(feature = "deflate"))]
-    fn try_compressed(&self, _: Opcode, _: &[u8], _: SendOptions, _: &mut Vec<u8>) -> bool {
-        false
+    fn try_compressed(
+        &self,
+        _: Opcode,
+        _: &[u8],
+        _: SendOptions,
+        _: &mut Vec<u8>,
+    ) -> Result<bool, NoMemory> {
+        Ok(false)
     }
 }

@@ -136,7 +136,7 @@ fn run(state: &mut Deflate, mut payload: &[u8], flush: DeflateFlush, out: &mut V
         let space = payload.len().saturating_add(MARGIN).min(STEP);
         out.resize(start + space, 0);
         let (was_in, was_out) = (state.total_in(), state.total_out());
-        let status = state.compress(payload, &mut out[start..], flush);
+        let status = state.compress(payload, out.get_mut(start..).unwrap_or_default(), flush);
         let taken = usize::try_from(state.total_in() - was_in).unwrap_or(payload.len());
         let made = usize::try_from(state.total_out() - was_out).unwrap_or(space);
         out.truncate(start + made);

@@ -73,6 +73,12 @@ impl Entry {
         (self.0 >> 16) as u16
     }
 
+    /// Returns the value as the byte that a literal stands for.
+    #[inline]
+    pub(super) fn byte(self) -> u8 {
+        (self.0 >> 16 & 0xff) as u8
+    }
+
     #[inline]
     pub(super) fn is_literal(self) -> bool {
         self.0 & 0xf0 == (Kind::Literal as u32) << 4
@@ -138,13 +144,18 @@ impl Codes {
 /// Looks up a code. `N` is a power of two, so that masking keeps every index inside.
 #[inline]
 fn look_up<const N: usize>(table: &[Entry; N], root: u32, bits: u64) -> Entry {
-    let at = bits as usize & ((1 << root) - 1);
-    let entry = table[at & (N - 1)];
+    let at = |index: usize| table.get(index & (N - 1)).copied().unwrap_or(Entry::INVALID);
+    let entry = at(low_bits(bits, root));
     if entry.0 & 0xf0 != (Kind::Link as u32) << 4 {
         return entry;
     }
-    let more = (bits >> root) as usize & ((1 << entry.extra()) - 1);
-    table[(usize::from(entry.value()) + more) & (N - 1)]
+    at(usize::from(entry.value()) + low_bits(bits >> root, entry.extra()))
+}
+
+/// Returns the lowest `count` bits, at most 32.
+#[inline]
+pub(super) fn low_bits(bits: u64, count: u32) -> usize {
+    (bits & ((1 << count) - 1) & 0xffff_ffff) as usize
 }
 
 /// Builds the table of a canonical code from its lengths, as zlib does: a code must be complete,
@@ -155,79 +166,106 @@ fn build(
     root: u32,
     table: &mut [Entry],
 ) -> Result<(), BadCode> {
-    let mut count = [0u16; 16];
-    for &length in lengths {
-        count[usize::from(length & 15)] += 1;
+    let mut count = count_lengths(lengths)?;
+    let [_, used @ ..] = &count;
+    let max = (1u32..).zip(used).filter(|(_, codes)| **codes != 0).map(|(length, _)| length).last();
+    let max = max.unwrap_or(0);
+    let root_size = 1usize << root;
+    if !is_complete(used)? {
+        if max > 1 || (max == 1 && alphabet == Alphabet::CodeLengths) {
+            return Err(BadCode);
+        }
+        table.get_mut(..root_size).ok_or(BadCode)?.fill(Entry::INVALID);
     }
-    let used = 1..16;
-    let max = used.clone().rev().find(|&l| count[l] != 0).unwrap_or(0);
+
+    let mut code = 0u32;
+    let mut previous = 0u32;
+    let mut end = root_size;
+    let mut grown = 0;
+    let mut sub = SubTable { prefix: usize::MAX, start: 0, width: 0 };
+    for (symbol, length) in in_order_of_codes(lengths, &count)? {
+        let bits = u32::from(length);
+        code <<= bits - previous;
+        previous = bits;
+        let reversed = (code.reverse_bits() >> (32 - bits)) as usize;
+        code += 1;
+        let spread = meaning(alphabet, symbol).with_bits(length);
+        // Codes come by length, so the table doubles as they get longer: shorter codes repeat.
+        grown = double(table, grown, bits.min(root));
+        if bits <= root {
+            *table.get_mut(reversed).ok_or(BadCode)? = spread;
+            continue;
+        }
+        let prefix = reversed & (root_size - 1);
+        if sub.prefix != prefix {
+            sub = SubTable { prefix, start: end, width: sub_table_bits(&count, bits, root, max) };
+            end += 1 << sub.width;
+            *table.get_mut(prefix).ok_or(BadCode)? = sub.link()?;
+        }
+        *count.get_mut(usize::from(length)).ok_or(BadCode)? -= 1;
+        let slots = table.get_mut(sub.start + (reversed >> root)..end).ok_or(BadCode)?;
+        slots.iter_mut().step_by(1 << (bits - root)).for_each(|slot| *slot = spread);
+    }
+    double(table, grown, root);
+    Ok(())
+}
+
+/// A table behind the root, for the codes that start with the same `prefix`.
+struct SubTable {
+    prefix: usize,
+    start: usize,
+    width: u32,
+}
+
+impl SubTable {
+    fn link(&self) -> Result<Entry, BadCode> {
+        let start = u16::try_from(self.start).map_err(|_| BadCode)?;
+        Ok(Entry::new(Kind::Link, start, (self.width & 0xf) as u8, 0))
+    }
+}
+
+/// Counts the codes of each length; the length zero is that of symbols without a code.
+fn count_lengths(lengths: &[u8]) -> Result<[u16; 16], BadCode> {
+    let mut count = [0; 16];
+    for &length in lengths {
+        *count.get_mut(usize::from(length)).ok_or(BadCode)? += 1;
+    }
+    Ok(count)
+}
+
+/// Tells whether codes of these lengths, of which there are `used[length - 1]`, leave no bits over
+/// that start none of them; more than fit are no code.
+fn is_complete(used: &[u16]) -> Result<bool, BadCode> {
     let mut left = 1i32;
-    for length in used {
-        left = (left << 1) - i32::from(count[length]);
+    for &codes in used {
+        left = (left << 1) - i32::from(codes);
         if left < 0 {
             return Err(BadCode);
         }
     }
-    let root_size = 1usize << root;
-    if left > 0 {
-        if max > 1 || (max == 1 && alphabet == Alphabet::CodeLengths) {
-            return Err(BadCode);
-        }
-        table[..root_size].fill(Entry::INVALID);
-    }
+    Ok(left == 0)
+}
 
-    // The symbols in the order of their codes.
-    let mut offset = [0u16; 17];
-    for length in 1..16 {
-        offset[length + 1] = offset[length] + count[length];
+/// Returns the symbols that have a code, with its length, in the order of their codes.
+fn in_order_of_codes(
+    lengths: &[u8],
+    count: &[u16; 16],
+) -> Result<impl Iterator<Item = (u16, u8)> + use<>, BadCode> {
+    let mut places = [0u16; 16];
+    let mut total = 0;
+    for (place, codes) in places.iter_mut().zip(count).skip(1) {
+        *place = total;
+        total += codes;
     }
-    let mut sorted = [0u16; 320];
+    let mut sorted = [(0u16, 0u8); 320];
     for (symbol, &length) in (0u16..).zip(lengths) {
         if length != 0 {
-            let at = &mut offset[usize::from(length & 15)];
-            sorted[usize::from(*at)] = symbol;
-            *at += 1;
+            let place = places.get_mut(usize::from(length)).ok_or(BadCode)?;
+            *sorted.get_mut(usize::from(*place)).ok_or(BadCode)? = (symbol, length);
+            *place += 1;
         }
     }
-
-    let total: u16 = count[1..].iter().sum();
-    let mut code = 0u32;
-    let mut previous = 0usize;
-    let mut end = root_size;
-    let mut grown = 0;
-    let mut sub = (usize::MAX, 0usize, 0u32); // prefix, start, bits
-    for &symbol in &sorted[..usize::from(total)] {
-        let length = usize::from(lengths[usize::from(symbol)]);
-        code <<= length - previous;
-        previous = length;
-        let bits = length as u32;
-        let reversed = (code.reverse_bits() >> (32 - bits)) as usize;
-        code += 1;
-        let entry = meaning(alphabet, symbol);
-        let spread = entry.with_bits(length as u8);
-        // Codes come by length, so the table doubles as they get longer: shorter codes repeat.
-        grown = double(table, grown, bits.min(root));
-        if bits <= root {
-            table[reversed] = spread;
-            continue;
-        }
-        let prefix = reversed & (root_size - 1);
-        if sub.0 != prefix {
-            let width = sub_table_bits(&count, bits - root, root, max as u32);
-            sub = (prefix, end, width);
-            end += 1 << width;
-            let start = u16::try_from(sub.1).unwrap_or(u16::MAX);
-            table[prefix] = Entry::new(Kind::Link, start, width as u8, 0);
-        }
-        count[length] -= 1;
-        let first = sub.1 + (reversed >> root);
-        let step = 1usize << (bits - root);
-        for slot in table[first..sub.1 + (1 << sub.2)].iter_mut().step_by(step) {
-            *slot = spread;
-        }
-    }
-    double(table, grown, root);
-    Ok(())
+    Ok(sorted.into_iter().take(usize::from(total)))
 }
 
 /// Repeats the first `1 << from` entries until there are `1 << to`.
@@ -238,20 +276,20 @@ fn double(table: &mut [Entry], from: u32, to: u32) -> u32 {
     to.max(from)
 }
 
-/// Returns the width of a second table whose first code has `bits` more bits than the root: just
-/// enough that the codes still to place fill it. `count` holds the codes not yet placed.
+/// Returns the width of a second table whose first code has this many bits: just enough that the
+/// codes still to place fill it. `count` holds the codes not yet placed.
 fn sub_table_bits(count: &[u16; 16], bits: u32, root: u32, max: u32) -> u32 {
-    let mut width = bits;
-    let mut left = 1i32 << width;
-    while width + root < max {
-        left -= i32::from(count[(width + root) as usize]);
+    let mut longest = bits;
+    let mut left = 1i32 << (bits - root);
+    while longest < max {
+        left -= count.get(longest as usize).map_or(0, |&codes| i32::from(codes));
         if left <= 0 {
             break;
         }
-        width += 1;
+        longest += 1;
         left <<= 1;
     }
-    width
+    longest - root
 }
 
 /// Returns what a symbol means, without the length of its code.

@@ -8,6 +8,7 @@ use core::fmt;
 use super::Context;
 use super::decoder::{Corrupt, Decoder, Pause};
 use super::pool::Pool;
+use crate::memory::{NoMemory, Own};
 
 /// One direction's decompressor (RFC 7692 section 7.2.2).
 ///
@@ -18,7 +19,7 @@ pub struct Inflater {
     pool: Pool,
     window_bits: u8,
     context: Context,
-    state: Option<Box<Decoder>>,
+    state: Option<Own<Decoder>>,
     /// A message was corrupt.
     failed: bool,
 }
@@ -42,23 +43,39 @@ pub enum InflateStatus {
     OutputFull,
 }
 
-/// Why a message did not inflate. A connection closes with 1007.
+/// Why a message did not inflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InflateError {
-    /// The payload is not DEFLATE data, or refers to bytes outside the agreed window.
+    /// The payload is not DEFLATE data, or refers to bytes outside the agreed window. A connection
+    /// closes with 1007.
     Corrupt,
+    /// The allocator refused this many bytes. A connection closes with 1011.
+    Memory(usize),
 }
 
 impl fmt::Display for InflateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt => f.write_str("the compressed payload is corrupt"),
+            Self::Memory(asked) => write!(f, "no memory for {asked} bytes"),
         }
     }
 }
 
 impl core::error::Error for InflateError {}
+
+impl From<Corrupt> for InflateError {
+    fn from(_: Corrupt) -> Self {
+        Self::Corrupt
+    }
+}
+
+impl From<NoMemory> for InflateError {
+    fn from(NoMemory(asked): NoMemory) -> Self {
+        Self::Memory(asked)
+    }
+}
 
 impl Inflater {
     /// Makes a decompressor for the agreed window of 8 to 15 bits; values outside are brought
@@ -78,7 +95,8 @@ impl Inflater {
     /// # Errors
     ///
     /// The peer's: [`InflateError::Corrupt`], now and on every later call. What came before the
-    /// corrupt bytes has then been appended.
+    /// corrupt bytes has then been appended. The allocator's: [`InflateError::Memory`], after which
+    /// every later call finds the payload corrupt.
     pub fn inflate(
         &mut self,
         compressed: &[u8],
@@ -112,7 +130,8 @@ impl Inflater {
         // RFC 7692 section 7.2.2 has the receiver append the four bytes that end an empty stored
         // block. That nothing but them is missing tells the same, and tells a message cut short.
         if !state.at_message_end() {
-            return Err(self.fail());
+            self.failed = true;
+            return Err(InflateError::Corrupt);
         }
         match self.context {
             Context::Forget => self.pool.put_inflate(state),
@@ -141,22 +160,27 @@ impl Inflater {
         if self.state.is_none() && input.is_empty() {
             return Ok(Pause::Input);
         }
-        let state = self.state.get_or_insert_with(|| match self.pool.take_inflate() {
-            Some(mut state) => {
-                state.reset(self.window_bits);
-                state
-            }
-            None => Box::new(Decoder::new(self.window_bits)),
-        });
-        fill(state, input, out, room).map_err(|Corrupt| self.fail())
+        // After an error the context is given up. Its state is dropped and never pooled: another
+        // connection must not start from it.
+        self.failed = true;
+        let mut state = match self.state.take() {
+            Some(state) => state,
+            None => self.blank_state()?,
+        };
+        let pause = fill(&mut state, input, out, room)?;
+        self.state = Some(state);
+        self.failed = false;
+        Ok(pause)
     }
 
-    /// Gives the connection's context up. The state is dropped and never pooled: another
-    /// connection must not start from it.
-    fn fail(&mut self) -> InflateError {
-        self.failed = true;
-        self.state = None;
-        InflateError::Corrupt
+    fn blank_state(&self) -> Result<Own<Decoder>, NoMemory> {
+        match self.pool.take_inflate() {
+            Some(mut state) => {
+                state.reset(self.window_bits);
+                Ok(state)
+            }
+            None => Own::new(Decoder::new(self.window_bits)),
+        }
     }
 }
 
@@ -178,30 +202,35 @@ fn fill(
     input: &mut &[u8],
     out: &mut Vec<u8>,
     room: usize,
-) -> Result<Pause, Corrupt> {
+) -> Result<Pause, InflateError> {
     let start = out.len();
     let mut made = 0;
     let pause = loop {
         let step = input.len().saturating_mul(4).saturating_add(LEAST_STEP).min(STEP);
         let space = room.min(made + step);
-        make_room(out, start + space, start.saturating_add(room));
+        if let Err(refused) = make_room(out, start + space, start.saturating_add(room)) {
+            break Err(refused.into());
+        }
         out.resize(start + space, 0);
-        let pause = state.decode(input, &mut out[start..], &mut made);
+        let pause = state.decode(input, out.get_mut(start..).unwrap_or_default(), &mut made);
         if pause != Ok(Pause::Output) || space == room {
-            break pause;
+            break pause.map_err(InflateError::from);
         }
     };
     out.truncate(start + made);
-    state.remember(&out[start..]);
-    pause
+    let pause = pause?;
+    state.remember(out.get(start..).unwrap_or_default())?;
+    Ok(pause)
 }
 
 /// Makes room for `len` bytes in all: twice the room each time, but no more than `longest`.
-fn make_room(out: &mut Vec<u8>, len: usize, longest: usize) {
-    if len > out.capacity() {
-        let doubled = out.capacity().saturating_mul(2).min(longest);
-        out.reserve_exact(len.max(doubled) - out.len());
+fn make_room(out: &mut Vec<u8>, len: usize, longest: usize) -> Result<(), NoMemory> {
+    if len <= out.capacity() {
+        return Ok(());
     }
+    let doubled = out.capacity().saturating_mul(2).min(longest);
+    let more = len.max(doubled) - out.len();
+    out.try_reserve_exact(more).map_err(|_| NoMemory(more))
 }
 
 /// The least and the most output space made ready at once.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zlib_rs::Deflate;
 
 use super::decoder::Decoder;
+use crate::memory::Own;
 
 /// Compressors and decompressors at rest, shared by the connections of one configuration.
 ///
@@ -24,7 +25,7 @@ pub struct Pool {
 #[derive(Default)]
 struct Shelves {
     deflates: Vec<(DeflateKind, Box<Deflate>)>,
-    inflates: Vec<Box<Decoder>>,
+    inflates: Vec<Own<Decoder>>,
 }
 
 /// What makes one compressor as good as another.
@@ -59,15 +60,16 @@ impl Pool {
         }
     }
 
-    pub(super) fn take_inflate(&self) -> Option<Box<Decoder>> {
+    pub(super) fn take_inflate(&self) -> Option<Own<Decoder>> {
         self.lock().inflates.pop()
     }
 
-    /// Keeps a blank decompressor unless enough are here.
-    pub(super) fn put_inflate(&self, state: Box<Decoder>) {
+    /// Keeps a blank decompressor unless enough are here, or no memory for its place.
+    pub(super) fn put_inflate(&self, state: Own<Decoder>) {
         let mut shelves = self.lock();
-        if shelves.inflates.len() < AT_REST {
-            shelves.inflates.push(state);
+        let inflates = &mut shelves.inflates;
+        if inflates.len() < AT_REST && inflates.try_reserve(1).is_ok() {
+            inflates.push(state);
         }
     }
 

@@ -17,6 +17,7 @@ mod frames;
 mod limits;
 mod memory;
 mod pieces;
+mod refusal;
 mod split;
 mod support;
 mod utf8;

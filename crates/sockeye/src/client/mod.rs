@@ -274,8 +274,8 @@ async fn open<S: Io>(
         None => core,
     };
     let frames = received.get(established.head_len..).unwrap_or_default();
-    let link = Link::new(io, core, frames, config.timeouts.lifetime);
-    let ws = WebSocket::new(link, established.subprotocol.as_deref(), peer);
+    let link = Link::new(io, core, frames, config.timeouts.lifetime, peer);
+    let ws = WebSocket::new(link, established.subprotocol.as_deref());
     Ok((ws, established.headers))
 }
 

@@ -8,6 +8,7 @@ mod transport;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::control::Control;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Io;
+use crate::log;
 use crate::message::{Event, Message};
 use crate::pings::Pings;
 use crate::websocket::closed;
@@ -34,6 +36,7 @@ use arrival::next_event;
 /// A transport and the connection over it.
 pub(crate) struct Link<S> {
     io: S,
+    peer: Option<SocketAddr>,
     core: Connection<AnyRole>,
     /// Bytes for the transport; the first `written` of them have left.
     out: Vec<u8>,
@@ -79,12 +82,15 @@ impl<S: Io> Link<S> {
         mut core: Connection<AnyRole>,
         received: &[u8],
         lifetime: Option<Duration>,
+        peer: Option<SocketAddr>,
     ) -> Self {
+        log::opened(peer);
         if let Some(lifetime) = lifetime {
             core.expire_at(clock::now() + lifetime + clock::jitter(lifetime / 10));
         }
         Self {
             io,
+            peer,
             core,
             out: Vec::new(),
             written: 0,
@@ -114,6 +120,15 @@ impl<S: Io> Link<S> {
 
     pub(crate) fn io(&self) -> &S {
         &self.io
+    }
+
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Tells the log how the connection ended.
+    pub(crate) fn log_end(&self) {
+        log::closed(self.core.close_info(), self.peer);
     }
 
     /// Whether nothing is left to do with the transport.
@@ -370,7 +385,7 @@ impl<S: Io> Link<S> {
                 Some(arrival)
             }
             Err(error) => {
-                self.fail(error.into());
+                self.fail_by_core(error);
                 None
             }
         }
@@ -404,6 +419,12 @@ impl<S: Io> Link<S> {
             // Codes come from the server's own configuration, which was checked.
             let _ = self.core.close(Some(code), &reason, now, &mut self.out);
         }
+    }
+
+    /// Keeps for later why the core ended the connection.
+    fn fail_by_core(&mut self, error: sockeye_proto::Error) {
+        log::failed(&error, self.peer);
+        self.fail(error.into());
     }
 
     fn fail(&mut self, error: Error) {

@@ -141,7 +141,7 @@ impl<S: Io> Link<S> {
                 self.core.reading_paused(clock::now());
             }
             if let Err(error) = self.core.handle_timeout(clock::now(), &mut self.out) {
-                self.fail(error.into());
+                self.fail_by_core(error);
             }
             return Poll::Ready(());
         }

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Io;
 use crate::link::Link;
+use crate::log;
 use crate::websocket::WebSocket;
 
 /// Accepts a WebSocket over `io`, with the defaults: pages of other origins are refused.
@@ -83,16 +84,14 @@ impl Acceptor {
     /// policy leaves out, one that takes too long.
     pub async fn accept<S: Io>(&self, mut io: S) -> Result<(WebSocket<S>, Incoming)> {
         let deadline = self.handshake_deadline();
-        let request = match self.read_request(&mut io, deadline).await {
-            Ok(request) => request,
-            Err(unread) => {
-                let error = unread.to_error(self.config.timeouts.handshake);
-                if let Some(rejection) = unread.rejection() {
-                    refuse(io, &rejection).await;
-                }
-                return Err(error);
+        let request = self.read_request(&mut io, deadline).await;
+        if let Err(unread) = &request.length {
+            let error = unread.to_error(self.config.timeouts.handshake);
+            if let Some(rejection) = unread.rejection() {
+                refuse(io, &rejection, None, &request.bytes).await;
             }
-        };
+            return Err(error);
+        }
         let judged = request.head().and_then(|head| {
             let accepted = judge(&head, &self.policy)?;
             Ok((accepted, Incoming::new(&head, None)?))
@@ -103,7 +102,7 @@ impl Acceptor {
             }
             Err(rejection) => {
                 let error = refused(&rejection);
-                refuse(io, &rejection).await;
+                refuse(io, &rejection, None, &request.bytes).await;
                 Err(error)
             }
         }
@@ -115,11 +114,7 @@ impl Acceptor {
     }
 
     /// Reads the head of the first request, strictly, bounded and within the handshake's deadline.
-    pub(super) async fn read_request<S>(
-        &self,
-        io: &mut S,
-        deadline: Instant,
-    ) -> Result<Request, Unread>
+    pub(super) async fn read_request<S>(&self, io: &mut S, deadline: Instant) -> Request
     where
         S: AsyncRead + Unpin,
     {
@@ -138,11 +133,11 @@ impl Acceptor {
             }
         });
         let length = match read.await {
-            Ok(read) => read?,
-            Err(_) if bytes.is_empty() => return Err(Unread::Silent),
-            Err(_) => return Err(Unread::Slow),
+            Ok(read) => read,
+            Err(_) if bytes.is_empty() => Err(Unread::Silent),
+            Err(_) => Err(Unread::Slow),
         };
-        Ok(Request { bytes, length })
+        Request { bytes, length }
     }
 
     /// Writes the 101 and starts the connection; `received` came behind the request's head.
@@ -174,26 +169,44 @@ impl Acceptor {
             Some(params) => core.with_deflate(params),
             None => core,
         };
-        let link = Link::new(io, core, received, self.config.timeouts.lifetime);
-        WebSocket::new(link, accepted.subprotocol(), peer)
+        let link = Link::new(io, core, received, self.config.timeouts.lifetime, peer);
+        WebSocket::new(link, accepted.subprotocol())
     }
 }
 
-/// The bytes of a first request.
+/// The bytes of a first request, or what came instead of one.
 pub(super) struct Request {
     pub(super) bytes: Vec<u8>,
-    length: usize,
+    /// How long the head is.
+    length: Result<usize, Unread>,
 }
 
 impl Request {
     pub(super) fn head(&self) -> Result<RequestHead<'_>, Rejection> {
-        let head = self.bytes.get(..self.length).unwrap_or_default();
+        if let Some(rejection) = self.length.as_ref().err().and_then(Unread::rejection) {
+            return Err(rejection);
+        }
+        let head = self.bytes.get(..self.head_len()).unwrap_or_default();
         RequestHead::parse(head).map_err(Rejection::from)
     }
 
     /// Returns what came behind the head.
     pub(super) fn rest(&self) -> &[u8] {
-        self.bytes.get(self.length..).unwrap_or_default()
+        self.bytes.get(self.head_len()..).unwrap_or_default()
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.length, Err(Unread::Gone | Unread::Silent))
+    }
+
+    /// Whether the client begins a TLS handshake.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.length, Err(Unread::Malformed(HeadError::Tls)))
+    }
+
+    fn head_len(&self) -> usize {
+        *self.length.as_ref().unwrap_or(&0)
     }
 }
 
@@ -211,10 +224,13 @@ pub(super) enum Unread {
 
 impl Unread {
     /// Returns the answer to it; a peer that went away or never spoke gets none.
-    pub(super) fn rejection(&self) -> Option<Rejection> {
+    fn rejection(&self) -> Option<Rejection> {
         match self {
             Self::Gone | Self::Silent => None,
-            Self::Slow => Some(Rejection::new(408, "The request took too long.\n")),
+            Self::Slow => {
+                let text = "The request took too long.\n";
+                Some(Rejection::new(408, text).with_rule("handshake_timeout"))
+            }
             Self::Malformed(error) => Some((*error).into()),
         }
     }
@@ -236,9 +252,20 @@ fn refused(rejection: &Rejection) -> Error {
     Error::new(ErrorKind::Handshake, format!("refused with {status}: {}", text.trim_end()))
 }
 
+/// Refuses a request, of which `received` came, and tells the log.
+pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    io: S,
+    rejection: &Rejection,
+    peer: Option<SocketAddr>,
+    received: &[u8],
+) {
+    log::rejected(rejection, peer, received);
+    answer(io, rejection).await;
+}
+
 /// Answers with a refusal and closes. What the peer still sends is read for a moment: a transport
 /// that is closed over unread bytes resets, and the answer could be lost.
-pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, rejection: &Rejection) {
+pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, rejection: &Rejection) {
     let mut answer = Vec::new();
     rejection.write(&mut answer);
     let _ = timeout(ANSWER, async {

@@ -73,25 +73,30 @@ impl Upgrades {
         &self,
         request: &mut ::http::Request<B>,
     ) -> ::http::Response<bytes::Bytes> {
-        use crate::upgrade::{accepted_response, rejected_response, transport};
+        use crate::log;
+        use crate::upgrade::{accepted_response, rejected_response, transport, unwritable};
 
-        if self.is_stopping() {
-            return rejected_response(&super::busy("The server is stopping.\n"));
-        }
-        let bytes = self.record.take();
-        let judged = match self.upgrade_in(&bytes) {
-            Ok(head) => {
-                let client = self.shared.proxies.client(&head, self.peer);
-                self.shared.judge(&head, client).await.map(|admitted| (admitted, client))
-            }
-            Err(rejection) => Err(rejection),
+        let record = self.record.take();
+        let mut received = record.as_slice();
+        let found = self.find_upgrade(&mut received);
+        let refuse = |rejection: &Rejection, client| {
+            log::rejected(rejection, Some(client), received);
+            rejected_response(rejection)
         };
-        let (admitted, client) = match judged {
-            Ok(judged) => judged,
-            Err(rejection) => return rejected_response(&rejection),
+        if self.is_stopping() {
+            return refuse(&super::stopping(), self.peer);
+        }
+        let head = match found {
+            Ok(head) => head,
+            Err(rejection) => return refuse(&rejection, self.peer),
+        };
+        let client = self.shared.proxies.client(&head, self.peer);
+        let admitted = match self.shared.judge(&head, client).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return refuse(&rejection, client),
         };
         let Ok(response) = accepted_response(&admitted.accepted) else {
-            return rejected_response(&Rejection::new(500, "The answer cannot be written.\n"));
+            return refuse(&unwritable(), client);
         };
         let (upgraded, this) = (hyper::upgrade::on(request), self.clone());
         tokio::spawn(async move {
@@ -110,16 +115,18 @@ impl Upgrades {
         response
     }
 
-    /// Finds the upgrade in what was read, by the door's own rules: the parser that read it may take
-    /// line ends, names and targets which others read differently.
+    /// Finds the upgrade in what was read and takes away what stands in front of it. Goes by the
+    /// door's own rules: the parser that read it may take line ends, names and targets which others
+    /// read differently.
     ///
     /// # Errors
     /// The refusal of a head that the door would have refused, or that is not in the record because
     /// the client sent it before the answer to the request in front of it.
     #[cfg(feature = "hyper")]
-    fn upgrade_in<'a>(&self, mut bytes: &'a [u8]) -> Result<RequestHead<'a>, Rejection> {
+    fn find_upgrade<'a>(&self, bytes: &mut &'a [u8]) -> Result<RequestHead<'a>, Rejection> {
         let limits = &self.shared.routes.acceptor.config.limits;
-        let unknown = || Rejection::new(400, "The request must wait for the answer before it.\n");
+        let text = "The request must wait for the answer before it.\n";
+        let unknown = || Rejection::new(400, text).with_rule("pipelined");
         loop {
             let length = HeadReader::request().read(bytes, limits)?.ok_or_else(unknown)?;
             let (head, behind) = bytes.split_at_checked(length).ok_or_else(unknown)?;
@@ -131,7 +138,7 @@ impl Upgrades {
             if head.header("content-length").or(head.header("transfer-encoding")).is_some() {
                 return Err(unknown());
             }
-            bytes = behind;
+            *bytes = behind;
         }
     }
 }

@@ -27,13 +27,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{AnyIo, tune};
+use crate::log;
 use crate::race::race;
 #[cfg(feature = "rustls")]
 use crate::tls::ServerTls;
 use crate::websocket::WebSocket;
 
 pub use acceptor::{Acceptor, accept};
-use acceptor::{Request, refuse};
+use acceptor::{Request, answer, refuse};
 pub use drain::Drain;
 use drain::{Life, Phase};
 pub use http::{HttpConnection, Upgrades};
@@ -345,11 +346,12 @@ async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
                     Ok(handshake) => {
                         tokio::spawn(async move { shared.serve(tcp, peer, handshake).await });
                     }
-                    Err(too_many) => shared.turn_away(tcp, too_many),
+                    Err(too_many) => shared.turn_away(tcp, peer, too_many),
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
-            Err(_) => {
+            Err(error) => {
+                log::accept_error(&error);
                 sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_LONGEST);
             }
@@ -375,14 +377,16 @@ impl Shared {
 
     /// Answers a connection there is no room for, without waiting for its request. One that expects
     /// TLS could not read the answer, and a handshake is what it may not have.
-    fn turn_away(&self, tcp: TcpStream, too_many: TooMany) {
+    fn turn_away(&self, tcp: TcpStream, peer: SocketAddr, too_many: TooMany) {
+        let rejection = too_many.rejection();
+        log::rejected(&rejection, Some(peer), &[]);
         #[cfg(feature = "rustls")]
         if self.tls.is_some() {
             return;
         }
         if let Some(leave) = self.pending.refuse() {
             tokio::spawn(async move {
-                refuse(tcp, &too_many.rejection()).await;
+                answer(tcp, &rejection).await;
                 drop(leave);
             });
         }
@@ -405,29 +409,26 @@ impl Shared {
             if !self.proxies.is_trusted(peer)
                 && let Err(too_many) = handshake.is_of(peer.ip())
             {
-                return self.turn_away(tcp, too_many);
+                return self.turn_away(tcp, peer, too_many);
             }
         }
-        let Some((io, request)) = self.greet(tcp, deadline).await else { return };
+        let Some((io, request)) = self.greet(tcp, peer, deadline).await else { return };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
-            return refuse(io, &busy("The server is full.\n")).await;
+            let full = busy("full", "The server is full.\n");
+            return refuse(io, &full, Some(peer), &request.bytes).await;
         };
         if self.life.is_ending() {
-            return refuse(io, &busy("The server is stopping.\n")).await;
+            return refuse(io, &stopping(), Some(peer), &request.bytes).await;
         }
-        let request = match request {
-            Ok(request) => request,
-            Err(rejection) => return refuse(io, &rejection).await,
-        };
         let head = match request.head() {
             Ok(head) => head,
-            Err(rejection) => return refuse(io, &rejection).await,
+            Err(rejection) => return refuse(io, &rejection, Some(peer), &request.bytes).await,
         };
         let client = self.proxies.client(&head, peer);
         if client != peer
             && let Err(too_many) = handshake.is_of(client.ip())
         {
-            return refuse(io, &too_many.rejection()).await;
+            return refuse(io, &too_many.rejection(), Some(client), &request.bytes).await;
         }
         if let Some(http) = self.http.as_ref().filter(|_| !head.wants_upgrade()) {
             drop(handshake);
@@ -436,7 +437,7 @@ impl Shared {
         }
         let admitted = match self.judge(&head, client).await {
             Ok(admitted) => admitted,
-            Err(rejection) => return refuse(io, &rejection).await,
+            Err(rejection) => return refuse(io, &rejection, Some(client), &request.bytes).await,
         };
         let acceptor = &self.routes.acceptor;
         let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(client));
@@ -459,44 +460,64 @@ impl Shared {
     ) -> Result<Admitted, Rejection> {
         let limit = self.routes.acceptor.config.timeouts.handshake;
         let judged = timeout(limit, self.routes.admit(head, Some(client))).await;
-        judged.unwrap_or_else(|_| Err(busy("The server is too slow to judge.\n")))
+        judged.unwrap_or_else(|_| Err(busy("hook_timeout", "The server is too slow to judge.\n")))
     }
 
     /// Sets the transport up and reads the first request; `None` when there is nobody to answer.
     async fn greet(
         &self,
         tcp: TcpStream,
+        peer: SocketAddr,
         deadline: Instant,
-    ) -> Option<(AnyIo, Result<Request, Rejection>)> {
+    ) -> Option<(AnyIo, Request)> {
         tune(&tcp).ok()?;
-        let mut io = timeout_at(deadline, self.encrypt(tcp)).await.ok()??;
-        match self.routes.acceptor.read_request(&mut io, deadline).await {
-            Ok(request) => Some((io, Ok(request))),
-            Err(unread) => unread.rejection().map(|rejection| (io, Err(rejection))),
+        let mut io = timeout_at(deadline, self.encrypt(tcp, peer)).await.ok()??;
+        let request = self.routes.acceptor.read_request(&mut io, deadline).await;
+        if request.is_tls() {
+            log::tls_on_plain_port(peer);
         }
+        (!request.is_absent()).then_some((io, request))
     }
 
     #[cfg(feature = "rustls")]
-    async fn encrypt(&self, tcp: TcpStream) -> Option<AnyIo> {
+    async fn encrypt(&self, tcp: TcpStream, peer: SocketAddr) -> Option<AnyIo> {
         let Some(acceptor) = &self.tls else { return Some(tcp.into()) };
+        // Only a look: whatever it is, the TLS library answers it.
+        let mut first = [0; 4];
+        let count = tcp.peek(&mut first).await.ok()?;
+        if first.get(..count).is_some_and(begins_http) {
+            log::http_on_tls_port(peer);
+        }
         let tls = acceptor.accept(tcp).await.ok()?;
         Some(tokio_rustls::TlsStream::from(tls).into())
     }
 
     #[cfg(not(feature = "rustls"))]
-    async fn encrypt(&self, tcp: TcpStream) -> Option<AnyIo> {
+    async fn encrypt(&self, tcp: TcpStream, _: SocketAddr) -> Option<AnyIo> {
         Some(tcp.into())
     }
 }
 
-fn busy(text: &str) -> Rejection {
-    retry_later(503, text)
+/// Whether bytes that are no TLS look like the method of an HTTP request.
+#[cfg(feature = "rustls")]
+fn begins_http(bytes: &[u8]) -> bool {
+    let is_of_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b' ';
+    bytes.first().is_some_and(u8::is_ascii_uppercase) && bytes.iter().all(is_of_method)
 }
 
-fn retry_later(status: u16, text: &str) -> Rejection {
+fn stopping() -> Rejection {
+    busy("stopping", "The server is stopping.\n")
+}
+
+fn busy(rule: &'static str, text: &str) -> Rejection {
+    retry_later(503, rule, text)
+}
+
+fn retry_later(status: u16, rule: &'static str, text: &str) -> Rejection {
     // Spread over ten seconds, so that those who were turned away do not return together.
     let seconds = crate::clock::jitter(Duration::from_secs(9)).as_secs();
-    Rejection::new(status, text).retry_after(1 + u32::try_from(seconds).unwrap_or_default())
+    let seconds = 1 + u32::try_from(seconds).unwrap_or_default();
+    Rejection::new(status, text).with_rule(rule).retry_after(seconds)
 }
 
 /// As many as NATS allows by default; few processes may open more descriptors.

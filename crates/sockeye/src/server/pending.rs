@@ -128,8 +128,10 @@ impl Counts {
 impl TooMany {
     pub(super) fn rejection(self) -> Rejection {
         match self {
-            Self::InAll => retry_later(503, "Too many clients are connecting.\n"),
-            Self::OfOneAddress => retry_later(429, "Too many connections are being opened.\n"),
+            Self::InAll => retry_later(503, "pending", "Too many clients are connecting.\n"),
+            Self::OfOneAddress => {
+                retry_later(429, "pending_per_ip", "Too many connections are being opened.\n")
+            }
         }
     }
 }

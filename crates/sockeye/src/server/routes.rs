@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::held;
 use crate::io::AnyIo;
 use crate::link::Link;
+use crate::log::{self, Stage};
 use crate::race::{First, both, race};
 use crate::websocket::WebSocket;
 
@@ -72,7 +73,8 @@ impl Routes {
     ) -> Result<Admitted, Rejection> {
         let accepted = judge(head, &self.acceptor.policy)?;
         let Ok(found) = self.router.at(head.path()) else {
-            return Err(Rejection::new(404, "There is no WebSocket at this path.\n"));
+            let text = "There is no WebSocket at this path.\n";
+            return Err(Rejection::new(404, text).with_rule("path"));
         };
         let mut incoming = Incoming::new(head, peer)?;
         let params = found.params.iter().map(|(name, value)| {
@@ -81,10 +83,15 @@ impl Routes {
         });
         let params = params.collect::<Option<_>>();
         let text = "The path is not percent-encoded UTF-8.\n";
-        incoming.set_params(params.ok_or_else(|| Rejection::new(400, text))?);
+        let not_decoded = || Rejection::new(400, text).with_rule("target");
+        incoming.set_params(params.ok_or_else(not_decoded)?);
         if let Some(hook) = &self.hook {
             let verdict = guard(AssertUnwindSafe(|| hook(&incoming)));
-            let failed = || Rejection::new(500, "The server failed to judge the request.\n");
+            let failed = || {
+                log::handler_panic(Stage::Handshake);
+                let text = "The server failed to judge the request.\n";
+                Rejection::new(500, text).with_rule("hook_panic")
+            };
             verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
         }
         Ok(Admitted { accepted, incoming, handler: found.value.clone() })
@@ -139,13 +146,18 @@ async fn serve(
     parted: &mut oneshot::Receiver<Box<Link<AnyIo>>>,
 ) {
     let Some(running) = handler else {
+        log::handler_panic(Stage::Handler);
         return hand_over(parted, CloseCode::INTERNAL).await;
     };
     match race(&mut *running, &mut *parted).await {
         First::One(outcome) => {
             let code = match outcome {
                 Some(Ok(())) => CloseCode::NORMAL,
-                Some(Err(_)) | None => CloseCode::INTERNAL,
+                Some(Err(_)) => CloseCode::INTERNAL,
+                None => {
+                    log::handler_panic(Stage::Handler);
+                    CloseCode::INTERNAL
+                }
             };
             *handler = None;
             hand_over(parted, code).await;
@@ -158,7 +170,9 @@ async fn serve(
                 }
             };
             let rest = async {
-                running.await;
+                if running.await.is_none() {
+                    log::handler_panic(Stage::Handler);
+                }
             };
             Box::pin(both(goodbye, rest)).await;
         }

@@ -21,11 +21,14 @@ mod handshake;
 mod hosts;
 #[cfg(feature = "hyper")]
 mod hyper;
+#[cfg(feature = "tracing")]
+mod log;
 mod order;
 
 #[cfg(feature = "hyper")]
 mod other_heads;
 mod others;
+mod panics;
 mod proxies;
 mod redirect;
 mod split;

@@ -8,9 +8,10 @@ use core::ops::Range;
 use super::{Events, Found, Frame, Inbound, OpenMessage, Source, Step, not_utf8};
 use crate::config::Limits;
 use crate::connection::Connection;
-use crate::deflate::{InflateStatus, Inflated};
+use crate::deflate::{InflateError, InflateStatus, Inflated};
 use crate::error::{Error, Limit, LimitError, PeerError};
 use crate::mask;
+use crate::memory::NoMemory;
 use crate::message::{Kind, Position};
 use crate::role::Role;
 
@@ -75,20 +76,17 @@ impl<R: Role> Connection<R> {
         };
         let inflater = &mut compression.inflater;
         let message = &mut self.inbound.message;
-        let inflated = message
-            .append_with(|out| inflater.inflate(compressed, out, room))
-            .map_err(|_| PeerError::CorruptDeflate);
+        let inflated = message.append_with(|out| inflater.inflate(compressed, out, room));
         let is_full = matches!(&inflated, Ok(done) if done.status == InflateStatus::OutputFull);
         self.check_inflated(open, is_full)?;
-        Ok(inflated?)
+        inflated.map_err(not_inflated)
     }
 
-    fn inflate_end(&mut self) -> Result<(), PeerError> {
+    fn inflate_end(&mut self) -> Result<(), Error> {
         match self.compression.as_deref_mut() {
-            Some(compression) => compression.inflater.finish_message(),
-            None => return Err(PeerError::ReservedBits),
+            Some(compression) => compression.inflater.finish_message().map_err(not_inflated),
+            None => Err(PeerError::ReservedBits.into()),
         }
-        .map_err(|_| PeerError::CorruptDeflate)
     }
 
     /// Returns how many more bytes the message may inflate to now.
@@ -138,6 +136,13 @@ impl Inbound {
     /// Keeps the current frame although its payload is used up: it has more to give.
     fn keep_frame(&mut self, frame: Frame) {
         self.frame = self.frame.or(Some(Frame { remaining: 0, ..frame }));
+    }
+}
+
+fn not_inflated(error: InflateError) -> Error {
+    match error {
+        InflateError::Corrupt => PeerError::CorruptDeflate.into(),
+        InflateError::Memory(asked) => NoMemory(asked).into(),
     }
 }
 

@@ -1,0 +1,39 @@
+//! An echo server by yawc, as its example `autobahn_server` does it, with hyper in place of axum.
+#![forbid(unsafe_code)]
+
+use futures_util::{SinkExt, StreamExt};
+use hyper::Request;
+use hyper::body::Incoming;
+use sockeye_bench::{Answer, MAX_MESSAGE};
+use yawc::{Frame, OpCode, Options, Result, UpgradeFut, WebSocket};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    sockeye_bench::serve(|stream| sockeye_bench::serve_http(stream, answer)).await
+}
+
+fn answer(mut request: Request<Incoming>) -> Result<Answer> {
+    // Texts are not checked by default. Limits are exclusive. The compression is the example's but for its level: that
+    // one stores instead of compressing.
+    let options = Options::default()
+        .with_utf8()
+        .with_limits(MAX_MESSAGE + 1, MAX_MESSAGE + 1)
+        .with_low_latency_compression();
+    let (response, upgraded) = WebSocket::upgrade_with_options(&mut request, options)?;
+    tokio::spawn(async {
+        // Most cases end a connection by an error on purpose.
+        let _ = echo(upgraded).await;
+    });
+    Ok(response.map(|_| Default::default()))
+}
+
+async fn echo(upgraded: UpgradeFut) -> Result<()> {
+    let mut ws = upgraded.await?;
+    while let Some(frame) = ws.next().await {
+        let (opcode, _, payload) = frame.into_parts();
+        if matches!(opcode, OpCode::Text | OpCode::Binary) {
+            ws.send(Frame::from((opcode, payload))).await?;
+        }
+    }
+    Ok(())
+}

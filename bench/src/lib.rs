@@ -1,0 +1,81 @@
+//! What the programs of the peers have in common: their address, their limit, their HTTP.
+//!
+//! The programs `echo-*` serve and the programs `autobahn-*` dial; each shows the peer's own way to do it
+//! and says what it sets and why. `cargo xtask conformance` starts them.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::Future;
+
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+/// The longest message of every peer: Autobahn's longest has 16 MiB.
+pub const MAX_MESSAGE: usize = 64 << 20;
+
+/// What a server answers to a request.
+pub type Answer = Response<Empty<Bytes>>;
+
+/// Listens on the address of the command line, tells so, and runs a task for each connection.
+pub async fn serve<F, Served>(connection: F) -> std::io::Result<()>
+where
+    F: Fn(TcpStream) -> Served,
+    Served: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(argument("ADDR")).await?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(connection(stream));
+    }
+}
+
+/// Serves HTTP on a connection with hyper, for the peers that leave the handshake's head to it. A request that the peer
+/// refuses is answered with 400, as an application would.
+pub async fn serve_http<E: Debug>(
+    stream: TcpStream,
+    upgrade: impl Fn(Request<Incoming>) -> Result<Answer, E>,
+) {
+    let answer = |request| {
+        let response = upgrade(request).unwrap_or_else(|_| bad_request());
+        async { Ok::<_, Infallible>(response) }
+    };
+    let connection =
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
+    // A peer that leaves in the middle of a request is no fault of the server.
+    let _ = connection.with_upgrades().await;
+}
+
+/// Returns the one argument of the command line.
+pub fn argument(name: &str) -> String {
+    std::env::args().nth(1).unwrap_or_else(|| panic!("the argument {name} is missing"))
+}
+
+/// Plays the part of an Autobahn client: asks how many cases there are, plays each, and asks for the report.
+///
+/// A case that ends with an error mostly had to: what the peer did on the wire is judged, not what it returns.
+pub async fn drive<E: Debug>(
+    agent: &str,
+    count: impl AsyncFn(String) -> Result<usize, E>,
+    play: impl AsyncFn(String) -> Result<(), E>,
+    report: impl AsyncFn(String) -> Result<(), E>,
+) -> Result<(), E> {
+    let url = argument("URL");
+    for case in 1..=count(format!("{url}/getCaseCount")).await? {
+        let _ = play(format!("{url}/runCase?case={case}&agent={agent}")).await;
+    }
+    report(format!("{url}/updateReports?agent={agent}")).await
+}
+
+fn bad_request() -> Answer {
+    let mut answer = Answer::default();
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer
+}

@@ -1,0 +1,115 @@
+//! The connection as an event's receiver may use it while the event is borrowed.
+
+use alloc::vec::Vec;
+
+use super::Connection;
+use super::send::SendOptions;
+use crate::close::CloseCode;
+use crate::error::Error;
+use crate::message::MessageRef;
+use crate::role::Role;
+use crate::time::Time;
+
+/// What can be done with a connection while one of its events is looked at. Given by
+/// [`Events::next_with`](super::Events::next_with).
+#[derive(Debug)]
+pub struct Reply<'a, R: Role> {
+    pub(super) connection: &'a mut Connection<R>,
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) now: Time,
+}
+
+impl<'a, R: Role> Reply<'a, R> {
+    /// Makes one outside of any event, as when a connection has just been opened.
+    pub fn new(connection: &'a mut Connection<R>, out: &'a mut Vec<u8>, now: Time) -> Self {
+        Self { connection, out, now }
+    }
+
+    /// Returns the connection.
+    pub fn connection(&self) -> &Connection<R> {
+        self.connection
+    }
+
+    /// Sends a message, as [`Connection::send_with`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::send_with`].
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<MessageRef<'m>>,
+        options: SendOptions,
+    ) -> Result<(), Error> {
+        self.connection.send_with(message, options, self.out)
+    }
+
+    /// Sends a ping, as [`Connection::ping`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.connection.ping(payload, self.out)
+    }
+
+    /// Starts the closing handshake, as [`Connection::close`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::close`].
+    pub fn close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), Error> {
+        self.connection.close(code, reason, self.now, self.out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::message::Event;
+    use crate::role::Server;
+
+    const NOW: Time = Time::from_micros(1);
+
+    /// Echoes what a client sent, in reads of so many bytes, and returns what the server wrote.
+    fn echo(sent: &[u8], read: usize, close_after: usize) -> Vec<u8> {
+        let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
+        let (mut out, mut echoed) = (Vec::new(), 0);
+        for bytes in sent.to_vec().chunks_mut(read) {
+            let mut events = connection.receive(bytes, NOW, &mut out);
+            while let Some(result) = events.next_with(|event, reply| {
+                if let Event::Message(message) = event {
+                    reply.send(message.as_ref(), SendOptions::default())?;
+                    echoed += 1;
+                    if echoed == close_after {
+                        reply.close(Some(CloseCode::NORMAL), "enough")?;
+                    }
+                }
+                Ok::<_, Error>(())
+            }) {
+                result.unwrap().unwrap();
+            }
+        }
+        out
+    }
+
+    /// A text in one frame, a ping, bytes in two frames with a pong between; masked with zeros.
+    const SENT: &[u8] =
+        b"\x81\x82\0\0\0\0hi\x89\x81\0\0\0\0p\x02\x81\0\0\0\0a\x8a\x80\0\0\0\0\x80\x81\0\0\0\0b";
+
+    #[test]
+    fn messages_are_answered_while_they_are_borrowed_in_any_split() {
+        let expected = b"\x81\x02hi\x8a\x01p\x82\x02ab";
+        for read in 1..=SENT.len() {
+            assert_eq!(echo(SENT, read, usize::MAX), expected, "{read}");
+        }
+    }
+
+    #[test]
+    fn a_close_from_inside_an_event_ends_the_events() {
+        let expected = [&b"\x81\x02hi\x8a\x01p\x82\x02ab\x88\x08\x03\xe8"[..], b"enough"].concat();
+        let again = [SENT, SENT].concat();
+        for read in 1..=again.len() {
+            assert_eq!(echo(&again, read, 2), expected, "{read}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Serves WebSockets with one thread per core.
+//!
+//! ```text
+//!   whoever listens ──► Reactor::adopt ──► mailbox ─┐
+//!                                                   ▼
+//!   sockets ──► poll ──► read into the thread's one buffer ──► core ──► Handler::message
+//!                                                                           │ Out::send, publish
+//!   sockets ◄── one write per connection and turn ◄── the thread's one out ◄┘
+//! ```
+//!
+//! A connection is taken over after its opening handshake, with its socket and its protocol state
+//! ([`Adopted`]), and stays on the thread that has the fewest. Nothing on a message's way takes a lock
+//! or allocates, and an idle connection holds no buffer. What `sockeye-proto` says is carried out here
+//! and decided there.
+
+#![forbid(unsafe_code)]
+
+mod adopted;
+mod clock;
+mod connection;
+mod mailbox;
+mod reactor;
+mod slab;
+mod topics;
+mod wheel;
+mod worker;
+
+pub use adopted::Adopted;
+pub use clock::now;
+pub use reactor::Reactor;
+pub use sockeye_proto::handler::{Handler, Out, Sent};

@@ -1,0 +1,144 @@
+//! Who on this thread gets what is published to a topic.
+//!
+//! Knows connections by number. A connection keeps its own list of topics, so that both ways of
+//! looking are quick.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The topics of one thread that have subscribers.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    topics: HashMap<Arc<str>, Vec<u32>>,
+}
+
+/// The topics of one connection; nothing at all while it has none.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a pointer in each of a million connections, not three")]
+pub(crate) struct Subscriptions(Option<Box<Vec<Membership>>>);
+
+/// A topic and the connection's place in its list.
+type Membership = (Arc<str>, usize);
+
+impl Topics {
+    /// Adds a connection to a topic.
+    pub(crate) fn subscribe(&mut self, index: u32, own: &mut Subscriptions, topic: &str) {
+        let list = own.0.get_or_insert_default();
+        if list.iter().any(|(name, _)| **name == *topic) {
+            return;
+        }
+        let (name, members) = match self.topics.get_key_value(topic) {
+            Some((name, _)) => (name.clone(), self.topics.entry(name.clone()).or_default()),
+            None => {
+                let name: Arc<str> = topic.into();
+                (name.clone(), self.topics.entry(name).or_default())
+            }
+        };
+        list.push((name, members.len()));
+        members.push(index);
+    }
+
+    /// Returns the connections that a topic has here.
+    pub(crate) fn members(&self, topic: &str) -> &[u32] {
+        self.topics.get(topic).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes a connection out of a topic. Returns the connection that has moved to its place in the
+    /// topic's list, if any, and the place: its own list must be told with
+    /// [`Subscriptions::moved`].
+    pub(crate) fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &str) -> Option<Moved> {
+        let list = own.0.as_mut()?;
+        let at = list.iter().position(|(name, _)| **name == *topic)?;
+        let (name, place) = list.swap_remove(at);
+        if list.is_empty() {
+            own.0 = None;
+        }
+        self.remove(name, place)
+    }
+
+    /// Takes a connection out of one of its topics, whichever; `None` when it has none left.
+    pub(crate) fn unsubscribe_any(&mut self, own: &mut Subscriptions) -> Option<Option<Moved>> {
+        let (name, place) = own.0.as_mut()?.pop()?;
+        Some(self.remove(name, place))
+    }
+
+    fn remove(&mut self, name: Arc<str>, place: usize) -> Option<Moved> {
+        let members = self.topics.get_mut(&name)?;
+        if place >= members.len() {
+            return None;
+        }
+        members.swap_remove(place);
+        if members.is_empty() {
+            self.topics.remove(&name);
+            return None;
+        }
+        let index = members.get(place).copied()?;
+        Some(Moved { topic: name, index, place })
+    }
+}
+
+/// A connection whose place in a topic's list has changed.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) topic: Arc<str>,
+    pub(crate) index: u32,
+    pub(crate) place: usize,
+}
+
+impl Subscriptions {
+    /// Takes note of a new place in a topic's list.
+    pub(crate) fn moved(&mut self, topic: &str, place: usize) {
+        let list = self.0.iter_mut().flat_map(|list| list.iter_mut());
+        list.filter(|(name, _)| **name == *topic).for_each(|(_, at)| *at = place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a plain set of pairs.
+        #[test]
+        fn members_are_those_that_subscribed_and_did_not_leave(
+            steps in prop::collection::vec((0_u32..8, 0_usize..4, 0_u8..5), 0..200)
+        ) {
+            let names = ["a", "b", "c", "d"];
+            let mut topics = Topics::default();
+            let mut own: Vec<Subscriptions> = (0..8).map(|_| Subscriptions::default()).collect();
+            let mut model = std::collections::BTreeSet::new();
+            for (index, topic, what) in steps {
+                let place = index as usize;
+                match what {
+                    0 | 1 => {
+                        topics.subscribe(index, &mut own[place], names[topic]);
+                        model.insert((topic, index));
+                    }
+                    2 | 3 => {
+                        let moved = topics.unsubscribe(&mut own[place], names[topic]);
+                        if let Some(moved) = moved {
+                            own[moved.index as usize].moved(&moved.topic, moved.place);
+                        }
+                        model.remove(&(topic, index));
+                    }
+                    _ => {
+                        while let Some(moved) = topics.unsubscribe_any(&mut own[place]) {
+                            if let Some(moved) = moved {
+                                own[moved.index as usize].moved(&moved.topic, moved.place);
+                            }
+                        }
+                        model.retain(|(_, member)| *member != index);
+                    }
+                }
+                for (topic, name) in names.iter().enumerate() {
+                    let mut members = topics.members(name).to_vec();
+                    members.sort_unstable();
+                    let expected: Vec<_> = model.iter().filter(|(other, _)| *other == topic).map(|(_, index)| *index).collect();
+                    prop_assert_eq!(members, expected);
+                }
+            }
+        }
+    }
+}
