@@ -127,4 +127,4 @@ fn is_long(case: &Case) -> bool {
 const JOBS: usize = 32;
 
 /// Peers that are tested at a time: most of them do nothing but wait.
-const PLACES: usize = 100;
+const PLACES: usize = 48;

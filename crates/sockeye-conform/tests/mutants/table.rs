@@ -163,7 +163,8 @@ const FRAMES: &[Row] = &[
     both(FragmentedControlAccepted, "5.1,5.2,FRM-009.1,FRM-009.2,FRM-009.3,FRM-009.5")
         .worse("FRM-009.4"),
     both(FramesUnbounded, "").worse("FRM-019.1,FRM-020"),
-    both(HeaderInOneRead, "CLS-011.2,CLS-011.3"),
+    both(HeaderInOneRead, "2.11,5.8,CLS-011.2,CLS-011.3,FRM-031.*,UTF-005.5,UTF-005.6,HSC-009.2")
+        .one(),
     both(InterleavedAccepted, "5.18,FRM-008.*"),
     both(LengthTopBitAccepted, "FRM-013.*"),
     both(LengthUnbounded, "").worse("FRM-014.*,LIM-015.1,LIM-015.2"),
