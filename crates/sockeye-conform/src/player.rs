@@ -311,6 +311,10 @@ impl Player {
 
     /// Returns what is still to be written or waited for, if anything is.
     fn pending(&mut self, now: Duration) -> Option<Act> {
+        // The end of a wait may queue a Close frame.
+        if self.wait.as_ref().is_some_and(|wait| now >= wait.until) || self.cuts_wait_short() {
+            self.end_wait();
+        }
         // Frames that were queued while it waits, such as a pong, do not wait with it; the rest of
         // a head and what follows a stall do.
         let may_write = self
@@ -324,14 +328,11 @@ impl Player {
             return Some(Act::Write(bytes));
         }
         if let Some(wait) = &self.wait {
-            if now < wait.until && !self.cuts_wait_short() {
-                let until = wait.until.min(self.deadline);
-                return Some(match wait.then {
-                    Then::Stalled => Act::Stall { until },
-                    _ => Act::Read { until },
-                });
-            }
-            self.end_wait();
+            let until = wait.until.min(self.deadline);
+            return Some(match wait.then {
+                Then::Stalled => Act::Stall { until },
+                _ => Act::Read { until },
+            });
         }
         let chunk = self.head.pop_front()?;
         if !self.head.is_empty() && !self.case.opening.pause.is_zero() {
