@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use axum::Router;
 use sockeye::{Config, Incoming, Origins, Result, Server, WebSocket};
 
+use crate::data_plane::Service;
 use crate::listen::{self, ListenArgs};
 
 /// Flags of `sockeye echo`.
@@ -19,7 +20,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     let routes =
         |server: Server| server.origins(Origins::Any).route("/", echo).route("/{*path}", echo);
     let router = Router::new().fallback(listen::upgrade_required);
-    listen::run(&args.listen, Config::server(), routes, router).await
+    listen::run(&args.listen, Config::server(), routes, |_| Service::Echo, router).await
 }
 
 /// Sends every message back. Answers to messages that came together leave together.

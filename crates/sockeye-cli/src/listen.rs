@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{future, io};
 
@@ -18,10 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::tls::ServerTls;
 use sockeye::{
-    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Network, Result, Server,
-    Upgrades,
+    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Incoming, Network, Result,
+    Server, Upgrades,
 };
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::data_plane::{DataPlane, Service};
 
 use crate::log::LogArgs;
 
@@ -76,8 +79,11 @@ impl ListenArgs {
     fn server(&self, mut config: Config) -> Result<Server> {
         if let Some(longest) = self.max_message {
             config.limits.message = longest;
-            config.limits.queue = config.limits.queue.max(longest);
         }
+        // An echo must find room: reading stops above the high-water mark, and one message may be on
+        // its way then.
+        let room = config.limits.queue_high.saturating_add(config.limits.message);
+        config.limits.queue = config.limits.queue.max(room);
         if self.deflate {
             config.deflate = Some(DeflateConfig::default());
         }
@@ -117,6 +123,7 @@ pub(crate) async fn run(
     args: &ListenArgs,
     config: Config,
     routes: impl FnOnce(Server) -> Server,
+    service: impl Fn(&Incoming) -> Service + Send + Sync + 'static,
     router: Router,
 ) -> ExitCode {
     raise_descriptors();
@@ -124,8 +131,17 @@ pub(crate) async fn run(
         Ok(server) => routes(server),
         Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
     };
+    let plane = match DataPlane::start() {
+        Ok(plane) => Arc::new(plane),
+        Err(error) => return report(&format!("cannot start: {error}")),
+    };
+    let taker = plane.clone();
+    let server = server.hand_over(move |whole| {
+        let service = service(&whole.incoming);
+        taker.take(whole, service)
+    });
     let log = args.log.start();
-    let served = serve(server, args, router).await;
+    let served = serve(server, args, router, &plane).await;
     log.finish();
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,12 +174,17 @@ pub(crate) fn raise_descriptors() {
 }
 
 /// Serves; says where once it accepts.
-async fn serve(server: Server, args: &ListenArgs, router: Router) -> Result<()> {
+async fn serve(server: Server, args: &ListenArgs, router: Router, plane: &DataPlane) -> Result<()> {
     let http = move |connection| serve_http(connection, router.clone());
     let listening = server.http(http).listen().await?;
     let stop = stop_signal()?;
     say(&format!("listening on {}://{}", args.scheme(), listening.local_addr()?));
-    listening.serve_until(stop, args.drain()).await
+    let drain = args.drain();
+    let stop = async {
+        stop.await;
+        plane.close_all(drain.code);
+    };
+    listening.serve_until(stop, drain.clone()).await
 }
 
 /// Serves HTTP/1.1 on a connection, upgrades included, until it ends or the server stops.

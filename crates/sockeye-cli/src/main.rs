@@ -3,6 +3,7 @@
 
 mod conform;
 mod connect;
+mod data_plane;
 mod echo;
 mod listen;
 mod log;

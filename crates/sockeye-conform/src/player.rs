@@ -395,6 +395,15 @@ impl Player {
         if let Script::Echoes(echoes) = &case.script {
             return self.play_echoes(echoes, now);
         }
+        // What is sent without a wait between leaves together: an answer to the first of it must not
+        // come before the last.
+        let sends = self.steps.iter().take_while(|action| action.only_sends()).count();
+        if sends > 0 {
+            for action in self.steps.drain(..sends).collect::<Vec<_>>() {
+                self.act(&action, now);
+            }
+            return None;
+        }
         match self.steps.pop_front() {
             Some(Action::HalfClose) => {
                 self.record.fuzzer.record(By::Tester, "ends its direction".into(), &[], &[]);

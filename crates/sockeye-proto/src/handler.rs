@@ -3,9 +3,14 @@
 //!
 //! Any host can run a [`Handler`]; what a host must offer for it is [`Outlet`].
 
+use alloc::sync::Arc;
+
 use crate::close::CloseCode;
 use crate::connection::{CloseInfo, SendOptions};
+use crate::error::Error;
 use crate::message::MessageRef;
+use crate::prepared::PreparedMessage;
+use crate::utf8::Utf8Bytes;
 
 /// What an application does with one connection.
 ///
@@ -23,6 +28,16 @@ pub trait Handler: Send + 'static {
     fn drain(&mut self, out: &mut Out<'_>) {
         let _ = out;
     }
+
+    /// Called when the connection failed: the peer broke the protocol, hit a limit or took too long.
+    /// Its end follows.
+    fn fail(&mut self, error: &Error) {
+        let _ = error;
+    }
+
+    /// Called when one of these functions panicked; the connection closes with 1011, and no message
+    /// follows.
+    fn panicked(&mut self) {}
 
     /// Called once, after the last of everything.
     fn close(&mut self, info: &CloseInfo) {
@@ -100,6 +115,56 @@ impl<'a> Out<'a> {
     pub fn queued(&self) -> usize {
         self.0.queued()
     }
+
+    /// Returns a handle with which any thread can send to this connection, also outside its turn.
+    pub fn sender(&self) -> Sender {
+        self.0.sender()
+    }
+}
+
+/// A handle to a connection for any thread. What is sent through it goes out in the order in which
+/// one thread sent it; to a connection that has ended it goes nowhere.
+#[derive(Clone)]
+pub struct Sender {
+    remote: Arc<dyn Remote>,
+    connection: u64,
+}
+
+impl Sender {
+    /// Makes a handle of the host's name for the connection.
+    pub fn new(remote: Arc<dyn Remote>, connection: u64) -> Self {
+        Self { remote, connection }
+    }
+
+    /// Sends a message.
+    pub fn send<'m>(&self, message: impl Into<MessageRef<'m>>) {
+        self.send_prepared(Arc::new(PreparedMessage::new(message)));
+    }
+
+    /// Sends a message that other connections get as well.
+    pub fn send_prepared(&self, message: Arc<PreparedMessage>) {
+        self.remote.send(self.connection, message);
+    }
+
+    /// Starts the closing handshake, as [`Out::close`] does.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.remote.close(self.connection, code, reason.into());
+    }
+}
+
+impl core::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Sender").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// What a host offers to [`Sender`]s: to reach a connection from another thread.
+pub trait Remote: Send + Sync {
+    /// Sends a message to a connection, if it is still there.
+    fn send(&self, connection: u64, message: Arc<PreparedMessage>);
+
+    /// Closes a connection, if it is still there.
+    fn close(&self, connection: u64, code: CloseCode, reason: Utf8Bytes);
 }
 
 impl core::fmt::Debug for Out<'_> {
@@ -127,4 +192,7 @@ pub trait Outlet {
 
     /// Returns how many bytes wait to be written.
     fn queued(&self) -> usize;
+
+    /// Returns a handle for other threads.
+    fn sender(&self) -> Sender;
 }

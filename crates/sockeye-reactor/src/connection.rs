@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use mio::net::TcpStream;
-use sockeye_proto::handler::{Handler, Out, Outlet, Sent};
+use sockeye_proto::handler::{Handler, Out, Outlet, Sender, Sent};
 use sockeye_proto::{
-    CloseCode, CloseInfo, Connection, Error, Event, MessageRef, Next, PreparedMessage, Reply,
-    SendOptions, Server, Side, Time,
+    CloseCode, CloseInfo, Connection, Error, Event, MAX_REASON, MessageRef, Next, PreparedMessage,
+    Reply, SendOptions, Server, Side, Time,
 };
 
 use crate::topics::{Moved, Subscriptions};
@@ -24,6 +24,8 @@ pub(crate) struct Conn<H> {
     pub(crate) subscriptions: Subscriptions,
     /// What the socket did not take.
     unsent: Option<Box<Unsent>>,
+    /// What was read and not looked at, for want of room for answers.
+    unread: Option<Box<[u8]>>,
     state: State,
 }
 
@@ -39,8 +41,8 @@ struct Unsent {
 struct State {
     /// The socket refused bytes for good, or its sending half has been shut down.
     sending_over: bool,
-    /// There may be something to read that was left for want of room for answers.
-    unread: bool,
+    /// The poller has told of the peer's end of stream, and does not tell again.
+    peer_ended: bool,
     /// The handler waits to hear that there is room again.
     wants_drain: bool,
 }
@@ -68,8 +70,8 @@ pub(crate) enum Stays {
 
 impl<H: Handler> Conn<H> {
     pub(crate) fn new(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
-        let (subscriptions, unsent, state) = Default::default();
-        Self { socket, core, handler, subscriptions, unsent, state }
+        let (subscriptions, unsent, unread, state) = Default::default();
+        Self { socket, core, handler, subscriptions, unsent, unread, state }
     }
 
     /// Opens the connection: tells the handler, and takes what came with the handshake.
@@ -85,16 +87,20 @@ impl<H: Handler> Conn<H> {
         };
         handler.open(&mut Out::new(&mut outbox));
         self.receive(received, turn);
-        self.write(turn);
         self.stays()
     }
 
     /// Reads what is there, hands it on, and writes the answers, once per read.
     pub(crate) fn read(&mut self, closed: bool, turn: &mut Turn<'_, H>) -> Stays {
+        self.state.peer_ended |= closed;
         for _ in 0..READS {
             if self.core.is_above_high_water() {
-                self.state.unread = true;
+                self.unread.get_or_insert_default();
                 return self.stays();
+            }
+            if let Some(mut unread) = self.unread.take() {
+                self.receive(&mut unread, turn);
+                continue;
             }
             match self.socket.read(turn.buffer) {
                 Ok(0) => {
@@ -106,9 +112,8 @@ impl<H: Handler> Conn<H> {
                     let buffer = std::mem::take(&mut turn.buffer);
                     self.receive(buffer.get_mut(..count).unwrap_or_default(), turn);
                     turn.buffer = buffer;
-                    self.write(turn);
                     // The poller tells of what comes later, but not of an end it has told of.
-                    if !is_full && !closed || self.core.next() == Next::Close {
+                    if !is_full && !self.state.peer_ended || self.core.next() == Next::Close {
                         return self.stays();
                     }
                 }
@@ -143,8 +148,7 @@ impl<H: Handler> Conn<H> {
             handler.drain(&mut Out::new(&mut outbox));
             self.write(turn);
         }
-        if self.state.unread && !self.core.is_above_high_water() {
-            self.state.unread = false;
+        if self.unread.is_some() && !self.core.is_above_high_water() {
             return Stays::ReadAgain;
         }
         self.stays()
@@ -152,12 +156,13 @@ impl<H: Handler> Conn<H> {
 
     /// Lets the deadlines act that have come.
     pub(crate) fn timeout(&mut self, turn: &mut Turn<'_, H>) -> Stays {
-        if self.state.unread {
+        if self.unread.is_some() {
             // The peer's silence is ours.
             self.core.reading_paused(turn.now);
         }
-        // The error is told by the code with which the connection ends.
-        let _ = self.core.handle_timeout(turn.now, turn.out);
+        if let Err(error) = self.core.handle_timeout(turn.now, turn.out) {
+            self.handler.fail(&error);
+        }
         self.write(turn);
         self.stays()
     }
@@ -169,10 +174,13 @@ impl<H: Handler> Conn<H> {
         turn: &mut Turn<'_, H>,
     ) -> Stays {
         for message in messages {
-            // One that is not taken is lost to a consumer that is too slow, or gone.
             match self.core.send_prepared(message) {
                 Ok(frame) => turn.out.extend_from_slice(&frame),
-                Err(_) => self.state.wants_drain = true,
+                // One that reads too slowly is closed, so that it notices what it missed.
+                Err(_) if self.core.is_open() => {
+                    return self.close(CloseCode::POLICY, "slow consumer", turn);
+                }
+                Err(_) => break,
             }
         }
         self.write(turn);
@@ -186,8 +194,14 @@ impl<H: Handler> Conn<H> {
         self.stays()
     }
 
+    /// Ends a connection whose handler panicked.
+    pub(crate) fn panicked(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+        self.handler.panicked();
+        self.close(CloseCode::INTERNAL, "", turn)
+    }
+
     /// Says goodbye to the handler.
-    pub(crate) fn ended(&mut self) {
+    pub(crate) fn ended(mut self) {
         let unknown = || CloseInfo {
             code: CloseCode::ABNORMAL,
             reason: String::new(),
@@ -203,8 +217,29 @@ impl<H: Handler> Conn<H> {
         local.topics.unsubscribe_any(&mut self.subscriptions)
     }
 
-    /// Hands the messages among `bytes` to the handler.
+    /// Hands the messages among `bytes` to the handler and writes its answers. What stands behind
+    /// answers for which there is no room any more is kept.
     fn receive(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get_mut(at..).unwrap_or_default();
+            let (used, goes_on) = self.hand_on(rest, turn);
+            at += used;
+            self.write(turn);
+            if !goes_on {
+                return;
+            }
+            if self.core.is_above_high_water() {
+                let rest = bytes.get(at..).unwrap_or_default();
+                self.unread = Some(rest.into());
+                return;
+            }
+        }
+    }
+
+    /// Hands messages on while there is room for answers. Returns how many bytes they took, and
+    /// whether there may be more events.
+    fn hand_on(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) -> (usize, bool) {
         let Self { core, handler, subscriptions, state, .. } = self;
         let mut events = core.receive(bytes, turn.now, turn.out);
         let (index, local) = (turn.index, &mut *turn.local);
@@ -213,12 +248,19 @@ impl<H: Handler> Conn<H> {
                 let mut outbox = Outbox { reply, subscriptions, state, index, local };
                 handler.message(message.as_ref(), &mut Out::new(&mut outbox));
             }
+            reply.connection().is_above_high_water()
         }) {
-            if result.is_err() {
-                // The core has told the peer, and no event follows.
-                break;
+            match result {
+                Ok(false) => {}
+                Ok(true) => return (events.consumed(), true),
+                Err(error) => {
+                    // The core has told the peer, and no event follows.
+                    handler.fail(&error);
+                    break;
+                }
             }
         }
+        (events.consumed(), false)
     }
 
     /// Writes what was gathered, behind what waits from before.
@@ -297,7 +339,7 @@ struct Outbox<'t, 'r, H> {
     local: &'t mut Local<H>,
 }
 
-impl<H> Outlet for Outbox<'_, '_, H> {
+impl<H: Handler> Outlet for Outbox<'_, '_, H> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
         let sent = match self.reply.send(message, options) {
             Ok(()) if self.reply.connection().is_above_high_water() => Sent::Buffered,
@@ -329,12 +371,16 @@ impl<H> Outlet for Outbox<'_, '_, H> {
     fn queued(&self) -> usize {
         self.reply.connection().queued()
     }
+
+    fn sender(&self) -> Sender {
+        self.local.sender()
+    }
 }
 
 /// Starts the closing handshake as well as the code and the reason allow.
 fn close(reply: &mut Reply<'_, Server>, code: CloseCode, reason: &str) {
-    let end = reason.floor_char_boundary(sockeye_proto::MAX_REASON);
-    let reason = reason.get(..end).unwrap_or_default();
+    let ends = (0..=MAX_REASON.min(reason.len())).rev();
+    let reason = ends.into_iter().find_map(|end| reason.get(..end)).unwrap_or_default();
     if let Err(Error::Misuse(_)) = reply.close(Some(code), reason) {
         // 1011 may always be sent.
         let _ = reply.close(Some(CloseCode::INTERNAL), reason);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mio::Waker;
+use sockeye_proto::handler::Remote;
 use sockeye_proto::{CloseCode, PreparedMessage, Utf8Bytes};
 
 use crate::adopted::Adopted;
@@ -56,5 +57,15 @@ impl<H> Mailbox<H> {
             return Vec::new();
         }
         std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<H: Send> Remote for Mailbox<H> {
+    fn send(&self, connection: u64, message: Arc<PreparedMessage>) {
+        self.put(Order::Send(Key::from_number(connection), message));
+    }
+
+    fn close(&self, connection: u64, code: CloseCode, reason: Utf8Bytes) {
+        self.put(Order::Close(Key::from_number(connection), code, reason));
     }
 }

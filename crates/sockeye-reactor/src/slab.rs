@@ -10,13 +10,24 @@ pub(crate) struct Key {
     tenant: u32,
 }
 
+impl Key {
+    /// Returns the key as one number.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.tenant) << 32 | u64::from(self.index)
+    }
+
+    pub(crate) fn from_number(number: u64) -> Self {
+        let half = |shift: u32| u32::try_from(number >> shift & u64::from(u32::MAX)).unwrap_or(0);
+        Self { index: half(0), tenant: half(32) }
+    }
+}
+
 /// Values at places of their own.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     blocks: Vec<Vec<Place<T>>>,
     /// The first of the free places, which form a list.
     free: Option<u32>,
-    len: usize,
 }
 
 #[derive(Debug)]
@@ -35,12 +46,7 @@ enum Content<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { blocks: Vec::new(), free: None, len: 0 }
-    }
-
-    /// Returns how many values there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
+        Self { blocks: Vec::new(), free: None }
     }
 
     /// Puts a value at a free place. `None` where there are as many as can be numbered.
@@ -55,8 +61,14 @@ impl<T> Slab<T> {
         place.content = Content::Value(value);
         let tenant = place.tenant;
         self.free = next;
-        self.len += 1;
         Some(Key { index, tenant })
+    }
+
+    /// Returns the key of whoever is at a place.
+    pub(crate) fn key(&self, index: u32) -> Option<Key> {
+        let (block, at) = (index >> BLOCK_BITS, index & (BLOCK - 1));
+        let place = self.blocks.get(block as usize)?.get(at as usize)?;
+        Some(Key { index, tenant: place.tenant })
     }
 
     /// Returns the value at a place, whoever it is.
@@ -86,7 +98,6 @@ impl<T> Slab<T> {
         }
         let content = std::mem::replace(&mut place.content, Content::Free(free));
         self.free = Some(index);
-        self.len -= 1;
         match content {
             Content::Value(value) => Some(value),
             Content::Free(_) => None,
@@ -129,7 +140,6 @@ mod tests {
     fn values_stay_where_they_are_and_places_are_used_again() {
         let mut slab = Slab::new();
         let keys: Vec<_> = (0..200).map(|value| slab.insert(value).unwrap()).collect();
-        assert_eq!(slab.len(), 200);
         for (value, key) in keys.iter().enumerate() {
             assert_eq!(slab.get(*key).copied(), Some(value));
         }
@@ -139,8 +149,9 @@ mod tests {
         assert_eq!(again.index, keys[7].index);
         assert_eq!(slab.get(keys[7]), None, "the key of one that has left");
         assert_eq!(slab.get(again), Some(&mut 1000));
+        assert_eq!(slab.key(again.index), Some(again));
+        assert_eq!(Key::from_number(again.number()), again);
         assert_eq!(slab.at(again.index), Some(&mut 1000));
-        assert_eq!(slab.len(), 200);
     }
 
     #[test]

@@ -14,7 +14,11 @@ pub(crate) struct Topics {
 
 /// The topics of one connection; nothing at all while it has none.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(Option<Box<Vec<(Arc<str>, usize)>>>);
+#[expect(clippy::box_collection, reason = "a pointer in each of a million connections, not three")]
+pub(crate) struct Subscriptions(Option<Box<Vec<Membership>>>);
+
+/// A topic and the connection's place in its list.
+type Membership = (Arc<str>, usize);
 
 impl Topics {
     /// Adds a connection to a topic.

@@ -5,8 +5,6 @@
 //! fires early and at most a tick late, except that one further off than the wheel reaches fires at
 //! its rim, and is set again by its owner.
 
-use std::time::Duration;
-
 use sockeye_proto::Time;
 
 /// A wheel of levels, each with slots that hold lists of timers.
@@ -188,7 +186,6 @@ fn wrap_tick(tick: u64) -> u32 {
 }
 
 /// How fine the wheel counts: deadlines are seconds, and a timer that fires wakes a thread.
-pub(crate) const TICK: Duration = Duration::from_micros(TICK_MICROS);
 const TICK_MICROS: u64 = 32_000;
 
 const SLOT_BITS: usize = 6;
@@ -275,7 +272,7 @@ mod tests {
                 }
                 now += step;
                 let due: Vec<_> = deadlines.iter().filter(|(_, due)| **due <= now).map(|(index, _)| *index).collect();
-                due.iter().for_each(|index| drop(deadlines.remove(index)));
+                deadlines.retain(|_, due| *due > now);
                 prop_assert_eq!(fired(&mut wheel, at(now)), due);
             }
         }

@@ -3,20 +3,21 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use sockeye_proto::handler::Handler;
+use sockeye_proto::handler::{Handler, Sender};
 use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Time, Utf8Bytes};
 
 use crate::adopted::Adopted;
 use crate::clock;
 use crate::connection::{Conn, Stays, Turn};
 use crate::mailbox::{Mailbox, Order};
-use crate::slab::Slab;
+use crate::slab::{Key, Slab};
 use crate::topics::{Moved, Topics};
 use crate::wheel::Wheel;
 
@@ -43,11 +44,20 @@ pub(crate) struct Local<H> {
     pub(crate) moved: Vec<Moved>,
     /// What was published in this turn, in order.
     publications: Vec<(Arc<str>, Arc<PreparedMessage>)>,
-    /// The other threads.
+    /// This thread's own post, and the other threads'.
+    own: Arc<Mailbox<H>>,
     others: Vec<Arc<Mailbox<H>>>,
+    /// The key of the connection whose turn it is.
+    key: Option<Key>,
 }
 
-impl<H> Local<H> {
+impl<H: Handler> Local<H> {
+    /// Returns a handle to the connection whose turn it is.
+    pub(crate) fn sender(&self) -> Sender {
+        let nobody = u64::MAX;
+        Sender::new(self.own.clone(), self.key.map_or(nobody, Key::number))
+    }
+
     /// Publishes here, at the end of the turn, and on the other threads.
     pub(crate) fn publish(&mut self, topic: &str, message: MessageRef<'_>) {
         let topic: Arc<str> = match self.publications.last() {
@@ -72,10 +82,17 @@ impl<H: Handler> Worker<H> {
         let topics = Topics::default();
         Self {
             poll,
-            mailbox,
+            mailbox: mailbox.clone(),
             connections: Slab::new(),
             wheel: Wheel::new(),
-            local: Local { topics, moved: Vec::new(), publications: Vec::new(), others },
+            local: Local {
+                topics,
+                moved: Vec::new(),
+                publications: Vec::new(),
+                own: mailbox,
+                others,
+                key: None,
+            },
             again: Vec::new(),
             buffer: vec![0; READ],
             out: Vec::new(),
@@ -140,8 +157,14 @@ impl<H: Handler> Worker<H> {
         act: impl FnOnce(&mut Conn<H>, &mut Turn<'_, H>) -> Stays,
     ) {
         let Self { connections, local, buffer, out, .. } = self;
+        local.key = connections.key(index);
         let Some(connection) = connections.at(index) else { return };
-        let stays = act(connection, &mut Turn { index, now, buffer, out, local });
+        let mut turn = Turn { index, now, buffer, out, local };
+        // A handler that panics ends its own connection and no other.
+        let stays = catch_unwind(AssertUnwindSafe(|| act(connection, &mut turn)));
+        let stays = stays
+            .or_else(|_| catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut turn))))
+            .unwrap_or(Stays::No);
         let due = connection.core.poll_timeout();
         match stays {
             Stays::No => return self.remove(index),
@@ -221,7 +244,7 @@ impl<H: Handler> Worker<H> {
             self.local.moved.extend(moved);
             self.settle();
         }
-        connection.ended();
+        let _ = catch_unwind(AssertUnwindSafe(move || connection.ended()));
         self.lighten();
     }
 

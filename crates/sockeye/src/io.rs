@@ -33,6 +33,17 @@ impl AnyIo {
         Self(Kind::Boxed(Box::new(io)))
     }
 
+    /// Returns the TCP connection, if it is one and nothing else.
+    ///
+    /// # Errors
+    /// The transport itself, if it is none.
+    pub fn into_tcp(self) -> Result<TcpStream, Self> {
+        match self.0 {
+            Kind::Tcp(tcp) => Ok(tcp),
+            other => Err(Self(other)),
+        }
+    }
+
     /// Returns the address of the other end of the TCP connection, if it is one.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.0 {

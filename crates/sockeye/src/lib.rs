@@ -74,7 +74,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use io::{AnyIo, Io, Rewound};
 pub use message::{Event, Message};
 #[cfg(feature = "server")]
-pub use server::{Acceptor, Drain, HttpConnection, Incoming, Listening, Server, Upgrades, accept};
+pub use server::{
+    Acceptor, Drain, HandedOver, HttpConnection, Incoming, Listening, Place, Server, Upgrades,
+    accept,
+};
 #[cfg(feature = "deflate")]
 pub use sockeye_proto::deflate::DeflateConfig;
 pub use sockeye_proto::handshake::{

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use sockeye::{Config, Incoming, Rejection, Server};
 
+use crate::data_plane::Service;
 use crate::echo::echo;
 use crate::listen::{self, ListenArgs};
 use topics::{MAX_TOPIC, Topics};
@@ -32,7 +33,11 @@ pub(crate) async fn run(args: Args) -> ExitCode {
             })
             .authorize(|request| ready(check_topic(request)))
     };
-    listen::run(&args.listen, config, routes, pages::router()).await
+    let service = |request: &Incoming| match request.param("topic") {
+        Some(topic) => Service::Topic(topic.into()),
+        None => Service::Echo,
+    };
+    listen::run(&args.listen, config, routes, service, pages::router()).await
 }
 
 /// Refuses names that no topic may have.

@@ -252,6 +252,20 @@ pub(crate) enum Action {
     DropAfter(Duration),
 }
 
+impl Action {
+    /// Tells whether it is done at once, by writing.
+    pub(crate) fn only_sends(&self) -> bool {
+        !matches!(
+            self,
+            Self::Wait { .. }
+                | Self::Stall(_)
+                | Self::HalfClose
+                | Self::CloseAfter(_)
+                | Self::DropAfter(_)
+        )
+    }
+}
+
 /// A frame, whether or not the protocol allows it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameForm {

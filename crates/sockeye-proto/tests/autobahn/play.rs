@@ -52,7 +52,7 @@ impl Match {
             match self.player.next(self.now) {
                 Act::Write(mut bytes) => {
                     for read in bytes.chunks_mut(self.setting.read) {
-                        self.now += READ_TIME;
+                        self.now += if read.len() == 1 { BYTE_TIME } else { READ_TIME };
                         self.carry(read);
                     }
                 }
@@ -150,3 +150,6 @@ const HOST: &str = "127.0.0.1:9001";
 
 /// How long a read takes: 4 MiB in frames of 64 bytes then take about a second.
 const READ_TIME: Duration = Duration::from_micros(20);
+
+/// How long a read of one byte takes: a megabyte then takes about a second.
+const BYTE_TIME: Duration = Duration::from_micros(1);

@@ -148,10 +148,7 @@ impl Acceptor {
         received: &[u8],
         peer: Option<SocketAddr>,
     ) -> Result<WebSocket<S>> {
-        let mut head = Vec::with_capacity(256);
-        accepted.write(&mut head);
-        io.write_all(&head).await?;
-        io.flush().await?;
+        welcome(&mut io, accepted).await?;
         Ok(self.start(io, accepted, received, peer))
     }
 
@@ -261,6 +258,14 @@ pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     log::rejected(rejection, peer, received);
     answer(io, rejection).await;
+}
+
+/// Writes the 101.
+pub(super) async fn welcome<S: Io>(io: &mut S, accepted: &Accepted) -> std::io::Result<()> {
+    let mut head = Vec::with_capacity(256);
+    accepted.write(&mut head);
+    io.write_all(&head).await?;
+    io.flush().await
 }
 
 /// Answers with a refusal and closes. What the peer still sends is read for a moment: a transport

@@ -11,6 +11,8 @@ use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
+#[cfg(feature = "hyper")]
+use super::handover::{Held, Place};
 use crate::io::{AnyIo, Record, Rewound};
 
 pub(super) type Handler =
@@ -103,14 +105,9 @@ impl Upgrades {
             let Ok(upgraded) = upgraded.await else { return };
             let (io, received) = transport(upgraded);
             let Self { shared, place, .. } = this;
-            let acceptor = &shared.routes.acceptor;
-            let ws = acceptor.start(io, &admitted.accepted, &received, Some(client));
-            let (mut running, life) = (admitted.start(ws), shared.life.clone());
-            running.begin().await;
-            tokio::spawn(async move {
-                running.run(life).await;
-                drop(place);
-            });
+            let (acceptor, life) = (&shared.routes.acceptor, shared.life.clone());
+            let place = Place::new(Held::Shared(place), client);
+            admitted.serve(io, received.to_vec(), acceptor, place, life).await;
         });
         response
     }

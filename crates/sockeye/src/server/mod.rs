@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod drain;
+mod handover;
 mod http;
 mod incoming;
 mod pending;
@@ -37,6 +38,8 @@ pub use acceptor::{Acceptor, accept};
 use acceptor::{Request, answer, refuse};
 pub use drain::Drain;
 use drain::{Life, Phase};
+use handover::Held;
+pub use handover::{HandedOver, Place};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
 use pending::{Handshake, Pending, PerIp, TooMany};
@@ -134,6 +137,18 @@ impl Server {
             let mistake = Error::new(ErrorKind::Misuse, format!("route {path}")).with_source(error);
             self.mistake.get_or_insert(mistake);
         }
+        self
+    }
+
+    /// Offers each connection to `taker` when its 101 has been written, before its route's handler
+    /// runs. A taker that returns `Ok` serves the connection from then on, on whatever host it has;
+    /// one that gives it back leaves it to the handler. Connections that were taken get no Close
+    /// frame from a drain: whoever took them closes them, and drops their [`Place`].
+    pub fn hand_over<F>(mut self, taker: F) -> Self
+    where
+        F: Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync + 'static,
+    {
+        self.routes.set_taker(taker);
         self
     }
 
@@ -439,17 +454,14 @@ impl Shared {
             Ok(admitted) => admitted,
             Err(rejection) => return refuse(io, &rejection, Some(client), &request.bytes).await,
         };
-        let acceptor = &self.routes.acceptor;
-        let opened = acceptor.open(io, &admitted.accepted, request.rest(), Some(client));
-        let Ok(Ok(ws)) = timeout(limit, opened).await else { return };
+        let mut io = io;
+        let answered = acceptor::welcome(&mut io, &admitted.accepted);
+        let Ok(Ok(())) = timeout(limit, answered).await else { return };
         drop(handshake);
-        let (mut running, life) = (admitted.start(ws), self.life.clone());
-        running.begin().await;
-        // This task had room for TLS and for heads; the next holds only what lasts.
-        tokio::spawn(async move {
-            running.run(life).await;
-            drop(place);
-        });
+        let (acceptor, life) = (&self.routes.acceptor, self.life.clone());
+        let received = request.rest().to_vec();
+        let place = Place::new(Held::Alone(place), client);
+        admitted.serve(io, received, acceptor, place, life).await;
     }
 
     /// Judges a request, in the time that a handshake may take.

@@ -14,6 +14,7 @@ use sockeye_proto::handshake::{Accepted, Rejection, RequestHead, accept as judge
 use tokio::sync::oneshot;
 
 use super::drain::Life;
+use super::handover::{HandedOver, Place};
 use super::{Acceptor, Incoming};
 use crate::control::Control;
 use crate::error::Result;
@@ -26,12 +27,15 @@ use crate::websocket::WebSocket;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handler = Arc<dyn Fn(WebSocket, Incoming) -> BoxFuture<Result<()>> + Send + Sync>;
+/// Takes a connection, or gives it back to be served here.
+type Taker = Arc<dyn Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync>;
 type Hook = Arc<dyn Fn(&Incoming) -> BoxFuture<Result<(), Rejection>> + Send + Sync>;
 
 /// The handlers of a server and what a request must pass before one runs.
 #[derive(Default)]
 pub(super) struct Routes {
     router: Router<Handler>,
+    taker: Option<Taker>,
     hook: Option<Hook>,
     pub(super) acceptor: Acceptor,
 }
@@ -41,6 +45,7 @@ pub(crate) struct Admitted {
     pub(crate) accepted: Accepted,
     incoming: Incoming,
     handler: Handler,
+    taker: Option<Taker>,
 }
 
 impl Routes {
@@ -55,6 +60,13 @@ impl Routes {
     {
         let handler: Handler = Arc::new(move |ws, incoming| Box::pin(handler(ws, incoming)));
         self.router.insert(path, handler)
+    }
+
+    pub(super) fn set_taker(
+        &mut self,
+        taker: impl Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync + 'static,
+    ) {
+        self.taker = Some(Arc::new(taker));
     }
 
     pub(super) fn set_hook<F, Fut>(&mut self, hook: F)
@@ -94,13 +106,43 @@ impl Routes {
             };
             verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
         }
-        Ok(Admitted { accepted, incoming, handler: found.value.clone() })
+        let (handler, taker) = (found.value.clone(), self.taker.clone());
+        Ok(Admitted { accepted, incoming, handler, taker })
     }
 }
 
 impl Admitted {
+    /// Serves a connection whose 101 has been written: elsewhere if somebody takes it, else here, in
+    /// a task of its own. Returns when its handler has had a first turn.
+    pub(crate) async fn serve(
+        mut self,
+        mut io: AnyIo,
+        mut received: Vec<u8>,
+        acceptor: &Acceptor,
+        mut place: Place,
+        life: Life,
+    ) {
+        if let Some(taker) = self.taker.take() {
+            let config = acceptor.config.clone();
+            let Self { accepted, incoming, handler, .. } = self;
+            let whole = HandedOver { io, accepted, received, config, incoming, place };
+            let Err(back) = taker(Box::new(whole)) else { return };
+            let HandedOver { accepted, incoming, .. } = *back;
+            (io, received, place) = (back.io, back.received, back.place);
+            self = Self { accepted, incoming, handler, taker: None };
+        }
+        let ws = acceptor.start(io, &self.accepted, &received, Some(place.peer_addr()));
+        let mut running = self.start(ws);
+        running.begin().await;
+        // This task had room for TLS and for heads; the next holds only what lasts.
+        tokio::spawn(async move {
+            running.run(life).await;
+            drop(place);
+        });
+    }
+
     /// Starts the handler on its connection. What only the handshake needed goes away here.
-    pub(crate) fn start(self, mut ws: WebSocket) -> Running {
+    fn start(self, mut ws: WebSocket) -> Running {
         let (parting, parted) = oneshot::channel();
         let control = Arc::new(Control::default());
         let held = ws.held();
@@ -112,7 +154,7 @@ impl Admitted {
 }
 
 /// A handler that has its connection.
-pub(crate) struct Running {
+struct Running {
     /// `None` when it panicked before it began.
     handler: Option<Guarded<Result<()>>>,
     parted: oneshot::Receiver<Box<Link<AnyIo>>>,
@@ -123,7 +165,7 @@ impl Running {
     /// Polls the handler a first time. To be called as soon as the 101 is out: what a handler does
     /// first, such as to join a topic, is then done before the client's next message can arrive,
     /// on this connection or another.
-    pub(crate) async fn begin(&mut self) {
+    async fn begin(&mut self) {
         poll_fn(|cx| {
             if let Some(handler) = &mut self.handler {
                 handler.poll_early(cx);
@@ -135,7 +177,7 @@ impl Running {
 
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
-    pub(crate) async fn run(mut self, mut life: Life) {
+    async fn run(mut self, mut life: Life) {
         let served = pin!(serve(&mut self.handler, &mut self.parted));
         race(served, pin!(life.end(&self.control))).await;
     }

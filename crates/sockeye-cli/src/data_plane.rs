@@ -1,0 +1,96 @@
+//! The data plane: WebSockets over plain TCP live on the reactor once their handshake is done; those
+//! over TLS stay with the library's host.
+
+use std::io;
+use std::sync::Arc;
+
+use sockeye::{CloseCode, HandedOver, Place};
+use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
+use sockeye_reactor::{Adopted, Handler, Out, Reactor};
+
+/// What is done with a connection's messages.
+#[derive(Clone, Debug)]
+pub(crate) enum Service {
+    /// Each goes back.
+    Echo,
+    /// Each goes to all members of a topic, of which the connection is one.
+    Topic(Arc<str>),
+}
+
+/// The reactor of a serving command.
+#[derive(Debug)]
+pub(crate) struct DataPlane(Reactor<Served>);
+
+/// A connection on the reactor.
+#[derive(Debug)]
+struct Served {
+    service: Service,
+    place: Place,
+}
+
+impl DataPlane {
+    /// Starts a thread for each core.
+    ///
+    /// # Errors
+    /// The system has no threads or pollers left.
+    pub(crate) fn start() -> io::Result<Self> {
+        Reactor::start(0).map(Self)
+    }
+
+    /// Takes a connection over, or gives it back if it is not one over plain TCP.
+    pub(crate) fn take(
+        &self,
+        mut whole: Box<HandedOver>,
+        service: Service,
+    ) -> Result<(), Box<HandedOver>> {
+        let tcp = match whole.io.into_tcp() {
+            Ok(tcp) => tcp,
+            Err(io) => {
+                whole.io = io;
+                return Err(whole);
+            }
+        };
+        // A socket that leaves tokio can only fail to for a reason that ends it anyway.
+        let Ok(socket) = tcp.into_std() else { return Ok(()) };
+        let HandedOver { accepted, received, config, place, .. } = *whole;
+        let core = Connection::new(Server, config, sockeye_reactor::now());
+        let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
+        place.opened();
+        let served = Served { service, place };
+        self.0.adopt(Adopted::new(socket, core, served).received(received));
+        Ok(())
+    }
+
+    /// Closes all connections, and those that still come.
+    pub(crate) fn close_all(&self, code: CloseCode) {
+        self.0.close_all(code, "");
+    }
+}
+
+impl Handler for Served {
+    fn open(&mut self, out: &mut Out<'_>) {
+        if let Service::Topic(topic) = &self.service {
+            out.subscribe(topic);
+        }
+    }
+
+    fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
+        match &self.service {
+            // One for which there is no room is lost: the client reads none of its echoes.
+            Service::Echo => drop(out.send(message)),
+            Service::Topic(topic) => out.publish(topic, message),
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.place.failed(error);
+    }
+
+    fn panicked(&mut self) {
+        self.place.panicked();
+    }
+
+    fn close(&mut self, info: &CloseInfo) {
+        self.place.closed(info);
+    }
+}
