@@ -10,6 +10,7 @@ use std::future::Future;
 
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderValue, SEC_WEBSOCKET_VERSION};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -38,7 +39,7 @@ where
 }
 
 /// Serves HTTP on a connection with hyper, for the peers that leave the handshake's head to it. A request that the peer
-/// refuses is answered with 400, as an application would.
+/// refuses is answered with 400 and the version that is spoken, as an application would; what it does not check, nobody does.
 pub async fn serve_http<E: Debug>(
     stream: TcpStream,
     upgrade: impl Fn(Request<Incoming>) -> Result<Answer, E>,
@@ -77,5 +78,6 @@ pub async fn drive<E: Debug>(
 fn bad_request() -> Answer {
     let mut answer = Answer::default();
     *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     answer
 }

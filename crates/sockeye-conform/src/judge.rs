@@ -130,7 +130,9 @@ fn judge_close(case: &Case, record: &Record) -> Judgement {
         Some(starter) => starter != end.starter,
         None => end.starter == Starter::Tester,
     };
-    if wrong_starter && !anyone {
+    // A peer may go first where its way to end is one that the case tolerates.
+    let is_tolerated = fuzzer.starter != Some(Starter::Tester) && is_in(&end.lenient);
+    if wrong_starter && !anyone && !is_tolerated {
         let who = match (fuzzer.starter, ending) {
             (Some(Starter::Tester), _) => "the peer left it to the tester to close".to_owned(),
             (_, ending) => format!("the peer ended the connection first, by {}", name(ending)),
@@ -249,5 +251,24 @@ mod tests {
         let result = judge(&case, &record, 0, Duration::ZERO);
         assert_eq!((result.behavior, result.behavior_close), (Verdict::Failed, Verdict::Ok));
         assert!(!result.reason.contains("did not end"), "{}", result.reason);
+    }
+
+    #[test]
+    fn peer_may_end_first_in_a_way_that_the_case_tolerates() {
+        let judge_drop = |id| {
+            let case = Suite::builtin().unwrap().select(id).unwrap().remove(0);
+            let record = Record {
+                fuzzer: Fuzzer::new(true),
+                dropped: Some(Dropped::Peer(Ended::Eof)),
+                opening: Some(Strict::Yes),
+                refused: false,
+                lacks_compression: false,
+                failure: None,
+                is_client: true,
+            };
+            judge(&case, &record, 0, Duration::ZERO).behavior_close
+        };
+        assert_eq!(judge_drop("DFL-013"), Verdict::NonStrict);
+        assert_eq!(judge_drop("FRM-029"), Verdict::Failed);
     }
 }

@@ -99,7 +99,7 @@ enum Phase {
     /// The request is out or on its way; the answer is not in.
     Asking(Box<ClientOpening>),
     /// The response is out; the client must end the connection.
-    Refusing,
+    Refusing(Probe),
     /// The server refused, and must end the connection.
     Refused {
         until: Duration,
@@ -110,6 +110,17 @@ enum Phase {
         until: Duration,
     },
     Over,
+}
+
+/// Whether a client that must refuse the response has been asked for an echo.
+#[derive(Debug)]
+enum Probe {
+    /// The response is on its way.
+    NotYet,
+    /// It will be, unless it is gone by then.
+    At(Duration),
+    /// It has been: one that took the response gives itself away.
+    Sent,
 }
 
 #[derive(Debug)]
@@ -167,7 +178,7 @@ impl Player {
                     Client::Works | Client::Fails | Client::MayFail => Strict::Yes,
                 });
                 if opening.client == Client::Fails {
-                    player.phase = Phase::Refusing;
+                    player.phase = Phase::Refusing(Probe::NotYet);
                 } else if opening.lacks_compression {
                     player.give_up_compression();
                 }
@@ -242,7 +253,7 @@ impl Player {
             self.inbox.extend_from_slice(bytes);
             return;
         }
-        if matches!(self.phase, Phase::Refusing) {
+        if matches!(self.phase, Phase::Refusing(_)) {
             self.record.fuzzer.record(By::Peer, format!("{} bytes", bytes.len()), bytes, bytes);
             self.fail("the client took the response and sent a frame".into());
             return;
@@ -262,7 +273,7 @@ impl Player {
             let opened = opening.ended();
             self.opened(opened, now);
         }
-        if matches!(self.phase, Phase::Refusing) {
+        if matches!(self.phase, Phase::Refusing(_)) {
             self.record.refused = true;
         }
         if matches!(self.phase, Phase::Refused { .. }) {
@@ -303,6 +314,10 @@ impl Player {
 
     /// Returns what is still to be written or waited for, if anything is.
     fn pending(&mut self, now: Duration) -> Option<Act> {
+        // The end of a wait may queue a Close frame.
+        if self.wait.as_ref().is_some_and(|wait| now >= wait.until) || self.cuts_wait_short() {
+            self.end_wait();
+        }
         // Frames that were queued while it waits, such as a pong, do not wait with it; the rest of
         // a head and what follows a stall do.
         let may_write = self
@@ -316,14 +331,11 @@ impl Player {
             return Some(Act::Write(bytes));
         }
         if let Some(wait) = &self.wait {
-            if now < wait.until && !self.cuts_wait_short() {
-                let until = wait.until.min(self.deadline);
-                return Some(match wait.then {
-                    Then::Stalled => Act::Stall { until },
-                    _ => Act::Read { until },
-                });
-            }
-            self.end_wait();
+            let until = wait.until.min(self.deadline);
+            return Some(match wait.then {
+                Then::Stalled => Act::Stall { until },
+                _ => Act::Read { until },
+            });
         }
         let chunk = self.head.pop_front()?;
         if !self.head.is_empty() && !self.case.opening.pause.is_zero() {
@@ -337,7 +349,18 @@ impl Player {
         let closed = self.record.fuzzer.received.is_some();
         let broken = self.record.failure.is_some() || self.record.fuzzer.violation.is_some();
         match &self.phase {
-            Phase::Asking(_) | Phase::Refusing => Some(Act::Read { until: self.deadline }),
+            Phase::Asking(_) => Some(Act::Read { until: self.deadline }),
+            Phase::Refusing(Probe::NotYet) => {
+                self.phase = Phase::Refusing(Probe::At(now + REFUSAL));
+                None
+            }
+            Phase::Refusing(Probe::At(until)) if now < *until => Some(Act::Read { until: *until }),
+            Phase::Refusing(Probe::At(_)) => {
+                self.record.fuzzer.message(TEXT, b"Hello", None);
+                self.phase = Phase::Refusing(Probe::Sent);
+                None
+            }
+            Phase::Refusing(Probe::Sent) => Some(Act::Read { until: self.deadline }),
             Phase::Refused { until } if now < *until => Some(Act::Read { until: *until }),
             Phase::Refused { .. } => {
                 // To keep a connection for another request is HTTP's right.
@@ -396,8 +419,20 @@ impl Player {
                 return Some(Act::HalfClose);
             }
             Some(action) => self.act(&action, now),
-            // Without news for a while a case is over, as if it said so.
-            None => self.wait = Some(Wait { until: now + SILENCE, then: Then::Drop }),
+            // Without news for a while a case is over, as if it said so; one that expects no news
+            // is closed.
+            None => {
+                let quiet = |expect: &Vec<Seen>| judge::fits(expect, &self.record.fuzzer.seen);
+                let then = match &case.script {
+                    Script::Actions { then_close: true, .. }
+                        if case.expect.as_ref().is_some_and(quiet) =>
+                    {
+                        Then::Close
+                    }
+                    _ => Then::Drop,
+                };
+                self.wait = Some(Wait { until: now + SILENCE, then });
+            }
         }
         None
     }
@@ -537,6 +572,10 @@ impl Player {
                 self.record.fuzzer.record(By::Peer, "the answer".into(), head, head);
                 self.record.opening = Some(strict);
                 self.phase = Phase::Playing;
+                if self.case.opening.patience.is_some() {
+                    // That was for the answer; what follows has time of its own.
+                    self.deadline += PATIENCE;
+                }
                 self.agree(agreed);
                 if !rest.is_empty() {
                     self.take(rest);
@@ -685,6 +724,9 @@ fn duration(action: &Action) -> Duration {
 
 /// How long a peer may take for what is asked of it beyond the waits of the case.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a client that must refuse may take before it is asked for an echo.
+const REFUSAL: Duration = Duration::from_millis(500);
 
 /// How long the transport may take to end once the case is through.
 const CLOSING: Duration = Duration::from_secs(2);

@@ -28,7 +28,8 @@ const USAGE: &str = "usage: conformance [--cases PATTERNS] [--peers NAMES]";
 struct Wanted {
     /// Patterns of cases, in the form of `sockeye conform`.
     cases: String,
-    /// Names of peers, separated by commas; all, if there are none.
+    /// Names of peers, separated by commas; all, if there are none. Of the others the results of
+    /// the run before are kept.
     peers: Option<String>,
 }
 
@@ -42,21 +43,17 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
     let wanted = Wanted::read(arguments)?;
     let environment = tools::provide(repo, &[Tool::Peers])?;
     let target = build(repo)?;
-    let scratch = target.join("conformance");
-    fs::create_dir_all(&scratch).map_err(|error| Failure::during(scratch.display(), error))?;
     let runner = Runner::new(repo, &target, environment, wanted.cases.clone())?;
-    let mut reports = Vec::new();
-    for peer in peers::PEERS.iter().filter(|peer| wanted.names(peer.name)) {
-        reports.extend(runner.test(peer)?);
-    }
-    if reports.is_empty() {
+    let chosen: Vec<_> = peers::PEERS.iter().filter(|peer| wanted.names(peer.name)).collect();
+    if chosen.is_empty() {
         return Err(Failure::Usage(format!("no peer of that name\n\n{USAGE}")));
     }
-    let (page, merged) = (target.join("conformance.html"), scratch.join("merged.json"));
-    runner.merge(&reports, &merged, &page)?;
+    chosen.iter().try_for_each(|peer| runner.test(peer))?;
+    let page = target.join("conformance.html");
+    let merged = runner.merge(&page)?;
     println!("    the whole report: {}", page.display());
-    // A part of the suite or of the peers is for whoever works on them, not for the documentation.
-    if wanted == Wanted::default() { publish(repo, &merged) } else { Ok(()) }
+    // A part of the suite is for whoever works on it, not for the documentation.
+    if wanted.cases.is_empty() { publish(repo, &merged) } else { Ok(()) }
 }
 
 impl Wanted {

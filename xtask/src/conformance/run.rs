@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::peers::{Peer, Places, Role};
+use super::peers::{PEERS, Peer, Places, Role};
 use super::process::{LOOK_AGAIN, Process};
 use crate::failure::Failure;
 use crate::repo::Repo;
@@ -41,60 +41,68 @@ impl<'a> Runner<'a> {
         environment: Vec<(String, PathBuf)>,
         cases: String,
     ) -> Result<Self, Failure> {
-        let scratch = target.join("conformance");
+        // A part of the suite does not replace what the whole of it came to.
+        let part = if cases.is_empty() { "whole" } else { "part" };
+        let scratch = target.join("conformance").join(part);
         fs::create_dir_all(&scratch).map_err(|error| Failure::during(scratch.display(), error))?;
         let cases = if cases.is_empty() { "*".to_owned() } else { cases };
         Ok(Self { places: Places { repo, target, environment }, scratch, cases })
     }
 
-    /// Tests a peer in each of its roles and returns the reports.
+    /// Tests a peer in each of its roles; the reports lie in the scratch directory.
     ///
     /// # Errors
     /// [`Failure::Check`] when it can't be started or the tester fails.
-    pub(super) fn test(&self, peer: &Peer) -> Result<Vec<PathBuf>, Failure> {
+    pub(super) fn test(&self, peer: &Peer) -> Result<(), Failure> {
         let label = format!("{} {}", peer.name, self.places.version(peer)?);
-        let mut reports = Vec::new();
         for role in peer.roles() {
             println!("==> {label}, {}", role.name());
             let start = Instant::now();
-            reports.extend(self.test_role(peer, *role, &label)?);
+            self.test_role(peer, *role, &label)?;
             println!("    {:.1} s", start.elapsed().as_secs_f32());
         }
-        Ok(reports)
+        Ok(())
     }
 
-    /// Merges reports into one, as JSON and as a page.
+    /// Merges the reports of all peers, those of earlier runs too, into one: as a page, and as JSON
+    /// in a file whose path is returned.
     ///
     /// # Errors
     /// [`Failure::Check`] when the tester can't.
-    pub(super) fn merge(
-        &self,
-        reports: &[PathBuf],
-        json: &Path,
-        page: &Path,
-    ) -> Result<(), Failure> {
+    pub(super) fn merge(&self, page: &Path) -> Result<PathBuf, Failure> {
+        let files = PEERS.iter().flat_map(|peer| {
+            let roles = peer.roles().iter();
+            roles.flat_map(|role| ROUNDS.map(|round| self.file(peer, *role, round)))
+        });
+        let merged = self.scratch.join("merged.json");
         let mut command = self.places.built("sockeye");
-        command.args(["conform", "merge", "--json"]).arg(json).arg("--html").arg(page);
-        let status = Process::start(command.args(reports))?.wait(PATIENCE);
-        tester_worked(status)
+        command.args(["conform", "merge", "--json"]).arg(&merged).arg("--html").arg(page);
+        command.args(files.filter(|file| file.exists()));
+        tester_worked(Process::start(&mut command)?.wait(PATIENCE))?;
+        Ok(merged)
     }
 
     /// Plays the cases, and what was not passed once more with nothing beside it: on a busy machine
     /// the clock may have failed a peer.
-    fn test_role(&self, peer: &Peer, role: Role, label: &str) -> Result<Vec<PathBuf>, Failure> {
-        let file = |round: &str| self.scratch.join(format!("{}-{}{round}", peer.name, role.name()));
-        let first = Round { peer, label, cases: &self.cases, jobs: "16", report: file(".json") };
-        let report = self.play(role, &first)?;
+    fn test_role(&self, peer: &Peer, role: Role, label: &str) -> Result<(), Failure> {
+        let [first, second] = ROUNDS.map(|round| self.file(peer, role, round));
+        let _ = fs::remove_file(&second);
+        let round = Round { peer, label, cases: &self.cases, jobs: "16", report: first };
+        let report = self.play(role, &round)?;
         let again = not_passed(&report);
         if again.is_empty() {
-            return Ok(vec![first.report]);
+            return Ok(());
         }
         println!("    again, one at a time: {} cases", again.len());
         let cases = again.join(",");
-        let second = Round { cases: &cases, jobs: "1", report: file("-again.json"), ..first };
-        let left = not_passed(&self.play(role, &second)?).len();
-        println!("    not passed: {left}");
-        Ok(vec![file(".json"), second.report])
+        let round = Round { cases: &cases, jobs: "1", report: second, ..round };
+        println!("    not passed: {}", not_passed(&self.play(role, &round)?).len());
+        Ok(())
+    }
+
+    /// Returns where the report of a round goes.
+    fn file(&self, peer: &Peer, role: Role, round: &str) -> PathBuf {
+        self.scratch.join(format!("{}-{}-{round}.json", peer.name, role.name()))
     }
 
     fn play(&self, role: Role, round: &Round<'_>) -> Result<Value, Failure> {
@@ -174,6 +182,9 @@ fn tester_worked(status: Option<ExitStatus>) -> Result<(), Failure> {
         None => Err(Failure::Check("the tester does not end".to_owned())),
     }
 }
+
+/// The rounds that a peer plays in each role; where both have a case, the second counts.
+const ROUNDS: [&str; 2] = ["first", "again"];
 
 /// How long a peer may take for all cases in one role.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);

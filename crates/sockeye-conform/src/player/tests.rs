@@ -100,3 +100,40 @@ fn what_a_case_sends_without_a_pause_is_one_write() {
     // What stands behind a wait is not written before it is over.
     assert_eq!(writes("6.4.2"), [6 + 12]);
 }
+
+#[test]
+fn a_client_that_stays_is_asked_for_an_echo_and_gives_itself_away() {
+    let mut player = answers("HSC-001.5");
+    let ask = until(&mut player, Duration::ZERO).unwrap();
+    assert!(ask < PATIENCE);
+    assert!(matches!(player.next(ask), Act::Write(bytes) if bytes == b"\x81\x05Hello"));
+    player.receive(b"\x81\x85\0\0\0\0Hello", ask);
+    assert_eq!(until(&mut player, ask), None);
+    assert_eq!(player.result(ask).verdict(), Verdict::Failed);
+
+    let mut player = answers("HSC-001.5");
+    let ask = until(&mut player, Duration::ZERO).unwrap();
+    until(&mut player, ask);
+    player.ended(Ended::Eof, ask);
+    assert_eq!(player.result(ask).verdict(), Verdict::Ok);
+}
+
+#[test]
+fn what_follows_an_answer_has_time_of_its_own() {
+    // A short patience, and a server that takes the request, as it may.
+    let mut player = asks("HSS-027.7");
+    until(&mut player, Duration::ZERO);
+    let accept = crate::wire::http::accept_key(&crate::wire::http::key([7; 16]));
+    let answer = format!(
+        "HTTP/1.1 101 Fine\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    player.receive(answer.as_bytes(), Duration::ZERO);
+    let wait = until(&mut player, Duration::ZERO).unwrap();
+    let close = player.next(wait);
+    assert!(matches!(close, Act::Write(bytes) if bytes.starts_with(b"\x88\x82")), "it closes");
+    player.receive(b"\x88\x02\x03\xe8", wait);
+    player.ended(Ended::Eof, wait);
+    let result = player.result(wait);
+    assert_eq!(result.verdict(), Verdict::NonStrict, "{}", result.reason);
+}
