@@ -17,7 +17,7 @@ use core::time::Duration;
 use super::clock::NEVER;
 use super::{Connection, Phase};
 use crate::close::CloseFrame;
-use crate::error::{Error, PeerError};
+use crate::error::{Error, LimitError, PeerError};
 use crate::frame::{Header, Opcode};
 use crate::mask::{self, Key};
 use crate::memory::{self, NoMemory};
@@ -231,8 +231,8 @@ impl<R: Role> Events<'_, R> {
         }
         let open = connection.begin_data(opcode, compressed, len, self.now)?;
         if let Some(range) = self.whole(&frame, &open) {
-            open.check(&self.connection.config.limits)?;
-            return Ok(Step::Found(self.whole_in_place(frame, open, range)?));
+            self.connection.check_limits(&open)?;
+            return self.whole_in_place(frame, open, range);
         }
         let unfinished = self.connection.inbound.keep()?;
         (unfinished.frame, unfinished.open) = (Some(frame), Some(open));
@@ -241,9 +241,8 @@ impl<R: Role> Events<'_, R> {
 
     /// Returns where the message stands if it does so whole, and is to be handed out from there.
     fn whole(&self, frame: &Frame, open: &OpenMessage) -> Option<Range<usize>> {
-        let connection = &*self.connection;
         let is_plain = frame.fin && open.fragments == 1 && !open.compressed;
-        if !is_plain || connection.hands_out_pieces(open) || connection.phase != Phase::Open {
+        if !is_plain || self.connection.phase != Phase::Open {
             return None;
         }
         let range = self.arrived(frame);
@@ -262,7 +261,12 @@ impl<R: Role> Events<'_, R> {
         self.at = range.end;
         frame.remaining -= range.len() as u64;
         frame.mask = frame.mask.map(|key| mask::turn(key, range.len()));
-        self.connection.inbound.set_frame((frame.remaining > 0).then_some(frame))
+        if frame.remaining > 0 {
+            self.connection.inbound.keep()?.frame = Some(frame);
+        } else {
+            self.connection.inbound.end_frame();
+        }
+        Ok(())
     }
 
     fn read_control(&mut self, frame: Frame) -> Result<Step, Error> {
@@ -339,12 +343,9 @@ impl<R: Role> Events<'_, R> {
             // Bytes were gathered before pieces were asked for, and go out first.
             return self.hand_over_gathered(open);
         }
-        // A message in pieces may be of any length, but while it is empty it is work for nothing.
-        if open.announced == 0 || !hands_out_pieces {
-            open.check(&self.connection.config.limits)?;
-        }
+        self.connection.check_limits(&open)?;
         if let Some(range) = self.whole(&frame, &open) {
-            return Ok(Step::Found(self.whole_in_place(frame, open, range)?));
+            return self.whole_in_place(frame, open, range);
         }
         let range = self.arrived(&frame);
         let complete = range.len() as u64 == frame.remaining;
@@ -371,21 +372,33 @@ impl<R: Role> Events<'_, R> {
     }
 
     /// Hands out a message that stands whole in the input.
+    #[inline]
     fn whole_in_place(
         &mut self,
         frame: Frame,
         open: OpenMessage,
         range: Range<usize>,
-    ) -> Result<Found, NoMemory> {
-        self.use_up(frame, &range)?;
+    ) -> Result<Step, Error> {
+        self.at = range.end;
+        self.connection.inbound.end_frame();
         self.end_message();
-        Ok(match open.kind {
-            Kind::Text => Found::TextInPlace(range, frame.mask),
+        let in_pieces = self.connection.hands_out_pieces(&open);
+        Ok(Step::Found(match open.kind {
+            Kind::Text if !in_pieces => Found::TextInPlace(range, frame.mask),
+            Kind::Text => {
+                let bytes = self.input.get_mut(range.clone()).unwrap_or_default();
+                utf8::unmask_text(bytes, frame.mask).map_err(not_utf8)?;
+                Found::Piece(open.kind, Source::Input(range), Position::Last)
+            }
             Kind::Binary => {
                 self.unmask(&range, frame.mask);
-                Found::BinaryInPlace(range)
+                if in_pieces {
+                    Found::Piece(open.kind, Source::Input(range), Position::Last)
+                } else {
+                    Found::BinaryInPlace(range)
+                }
             }
-        })
+        }))
     }
 
     fn unmask(&mut self, range: &Range<usize>, mask: Option<Key>) {
@@ -472,6 +485,15 @@ impl<R: Role> Connection<R> {
                 OpenMessage::new(opcode, compressed, len, by)
             }
         })
+    }
+
+    /// Checks the message against the limits. One in pieces may be of any length, but while it is
+    /// empty it is work for nothing.
+    fn check_limits(&self, open: &OpenMessage) -> Result<(), LimitError> {
+        if open.announced == 0 || !self.hands_out_pieces(open) {
+            open.check(&self.config.limits)?;
+        }
+        Ok(())
     }
 
     /// Marks the message as one that goes out in pieces. It pins nothing, so it may take any time.

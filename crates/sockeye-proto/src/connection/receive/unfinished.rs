@@ -121,11 +121,10 @@ impl Inbound {
     /// # Errors
     /// The allocator's refusal.
     pub(super) fn keep(&mut self) -> Result<&mut Unfinished, NoMemory> {
-        let kept = match self.unfinished.take() {
-            Some(kept) => kept,
-            None => Own::new(Unfinished::default())?,
-        };
-        Ok(self.unfinished.insert(kept))
+        if self.unfinished.is_none() {
+            self.unfinished = Some(Own::new(Unfinished::default())?);
+        }
+        self.get_mut().ok_or(NoMemory(size_of::<Unfinished>()))
     }
 
     /// Returns the bytes of a header that a read cut, and how many there are.
@@ -142,17 +141,10 @@ impl Inbound {
         self.get()?.open
     }
 
-    /// Keeps the frame, or notes that it was used up.
-    ///
-    /// # Errors
-    /// The allocator's refusal.
-    pub(super) fn set_frame(&mut self, frame: Option<Frame>) -> Result<(), NoMemory> {
-        if frame.is_some() {
-            self.keep()?.frame = frame;
-        } else if let Some(unfinished) = self.get_mut() {
+    pub(super) fn end_frame(&mut self) {
+        if let Some(unfinished) = self.get_mut() {
             unfinished.frame = None;
         }
-        Ok(())
     }
 
     pub(super) fn end_message(&mut self) {
