@@ -245,3 +245,21 @@ fn is_due(deadline: Time, now: Time) -> bool {
 fn ping_payload(sent: Time) -> [u8; 8] {
     sent.as_micros().to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_kept_to_the_microsecond_and_one_of_hours_as_the_longest() {
+        assert_eq!(RoundTrip::UNKNOWN.get(), None);
+        for micros in [0, 1, 999_999, 3_600_000_000] {
+            let rtt = Duration::from_micros(micros);
+            assert_eq!(RoundTrip::new(rtt).get(), Some(rtt));
+        }
+        let longest = Duration::from_micros(u64::from(u32::MAX) - 1);
+        for long in [longest, Duration::from_secs(7_200), Duration::MAX] {
+            assert_eq!(RoundTrip::new(long).get(), Some(longest));
+        }
+    }
+}

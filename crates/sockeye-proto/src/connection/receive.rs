@@ -48,8 +48,7 @@ enum Source {
 
 /// An event, before its bytes are borrowed.
 enum Found {
-    TextInPlace(Range<usize>, Option<Key>),
-    BinaryInPlace(Range<usize>),
+    InPlace(Kind, Range<usize>, Option<Key>),
     Gathered(Kind),
     Piece(Kind, Source, Position),
     Ping(Source),
@@ -112,7 +111,7 @@ impl<R: Role> Events<'_, R> {
         };
         let Self { connection, input, now, out, .. } = self;
         Some(Ok(match found {
-            Found::TextInPlace(range, mask) => {
+            Found::InPlace(Kind::Text, range, mask) => {
                 let bytes = input.get_mut(range).unwrap_or_default();
                 match utf8::unmask_text(bytes, mask).map_err(not_utf8) {
                     Ok(text) => Event::Message(Message::Text(Text::in_place(text))),
@@ -122,8 +121,11 @@ impl<R: Role> Events<'_, R> {
                     }
                 }
             }
-            Found::BinaryInPlace(range) => {
-                let bytes = input.get(range).unwrap_or_default();
+            Found::InPlace(Kind::Binary, range, mask) => {
+                let bytes = input.get_mut(range).unwrap_or_default();
+                if let Some(key) = mask {
+                    mask::apply(bytes, key);
+                }
                 Event::Message(Message::Binary(Binary::in_place(bytes)))
             }
             // A text was checked to its last byte before it was found.
@@ -186,29 +188,32 @@ impl<R: Role> Events<'_, R> {
         if self.rest().is_empty() {
             return Ok(Step::NeedMore);
         }
-        let rules = self.connection.rules();
-        let (mut bytes, saved) = self.connection.inbound.header();
-        if saved == 0
-            && let Some((header, len)) = Header::read(self.rest(), rules)?
+        if !self.connection.inbound.is_in_header()
+            && let Some((header, len)) = Header::read(self.rest(), self.connection.rules())?
         {
             self.at += len;
             return self.begin_frame(header);
         }
-        let free = bytes.get_mut(saved..).unwrap_or_default();
-        let taken = free.len().min(self.rest().len());
-        if let (Some(free), Some(new)) = (free.get_mut(..taken), self.rest().get(..taken)) {
-            free.copy_from_slice(new);
-        }
-        let known = saved + taken;
+        self.read_cut_header()
+    }
+
+    /// Reads on in a header that a read cut or is about to cut.
+    #[cold]
+    fn read_cut_header(&mut self) -> Result<Step, Error> {
+        let rules = self.connection.rules();
         let unfinished = self.connection.inbound.keep()?;
-        match Header::read(bytes.get(..known).unwrap_or_default(), rules)? {
+        let saved = usize::from(unfinished.header_len);
+        let free = unfinished.header.get_mut(saved..).unwrap_or_default();
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let taken = free.iter_mut().zip(rest).map(|(free, new)| *free = *new).count();
+        let known = saved + taken;
+        match Header::read(unfinished.header.get(..known).unwrap_or_default(), rules)? {
             Some((header, len)) => {
                 unfinished.header_len = 0;
                 self.at += len - saved;
                 self.begin_frame(header)
             }
             None => {
-                unfinished.header = bytes;
                 unfinished.header_len = u8::try_from(known).unwrap_or_default();
                 self.at += taken;
                 Ok(Step::NeedMore)
@@ -382,23 +387,17 @@ impl<R: Role> Events<'_, R> {
         self.at = range.end;
         self.connection.inbound.end_frame();
         self.end_message();
-        let in_pieces = self.connection.hands_out_pieces(&open);
-        Ok(Step::Found(match open.kind {
-            Kind::Text if !in_pieces => Found::TextInPlace(range, frame.mask),
+        if !self.connection.hands_out_pieces(&open) {
+            return Ok(Step::Found(Found::InPlace(open.kind, range, frame.mask)));
+        }
+        match open.kind {
+            Kind::Binary => self.unmask(&range, frame.mask),
             Kind::Text => {
                 let bytes = self.input.get_mut(range.clone()).unwrap_or_default();
                 utf8::unmask_text(bytes, frame.mask).map_err(not_utf8)?;
-                Found::Piece(open.kind, Source::Input(range), Position::Last)
             }
-            Kind::Binary => {
-                self.unmask(&range, frame.mask);
-                if in_pieces {
-                    Found::Piece(open.kind, Source::Input(range), Position::Last)
-                } else {
-                    Found::BinaryInPlace(range)
-                }
-            }
-        }))
+        }
+        Ok(Step::Found(Found::Piece(open.kind, Source::Input(range), Position::Last)))
     }
 
     fn unmask(&mut self, range: &Range<usize>, mask: Option<Key>) {

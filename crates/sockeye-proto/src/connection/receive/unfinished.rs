@@ -127,10 +127,9 @@ impl Inbound {
         self.get_mut().ok_or(NoMemory(size_of::<Unfinished>()))
     }
 
-    /// Returns the bytes of a header that a read cut, and how many there are.
-    pub(super) fn header(&self) -> ([u8; MAX_HEADER], usize) {
-        let unfinished = self.get();
-        unfinished.map_or(([0; MAX_HEADER], 0), |it| (it.header, usize::from(it.header_len)))
+    /// Whether a read cut the header that is read next.
+    pub(super) fn is_in_header(&self) -> bool {
+        self.get().is_some_and(|unfinished| unfinished.header_len > 0)
     }
 
     pub(super) fn frame(&self) -> Option<Frame> {
