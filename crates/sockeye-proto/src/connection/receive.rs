@@ -183,9 +183,10 @@ impl<R: Role> Events<'_, R> {
         let mut aside = connection.inbound.take();
         let event = found.event(input, aside.as_deref_mut())?;
         let result = f(event, &mut Reply { connection, out, now: *now });
-        // A connection that was closed meanwhile has no use for it any more.
-        if connection.is_open() {
-            connection.inbound.put_back(aside);
+        connection.inbound.put_back(aside);
+        if !connection.is_open() {
+            // It was closed meanwhile, and hands no message out any more.
+            connection.inbound.discard_message();
         }
         Some(Ok(result))
     }
