@@ -59,6 +59,7 @@ enum Found {
 impl Found {
     /// Borrows the event's bytes from where they stand. `None` for text in place, which
     /// [`text_in_place`] has to check first.
+    #[inline]
     fn event<'b>(
         self,
         input: &'b mut [u8],
@@ -88,6 +89,7 @@ impl Found {
 }
 
 /// Unmasks and checks a text where it stands.
+#[inline]
 fn text_in_place(
     input: &mut [u8],
     range: Range<usize>,
