@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockeye_proto::{CloseInfo, Config, Error, Keepalive, Side, Timeout};
 
 use crate::peer::{BINARY, CLOSE, End, Frame, PING, PONG, TEXT, frame};
-use crate::probe::{Host, Probe, Seen, abnormal};
+use crate::probe::{Host, Probe, Seen, abnormal, ignore};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -111,7 +111,7 @@ fn a_close_behind_a_queue_that_a_stalled_peer_does_not_read_ends_in_time() {
     let host = Host::start(1, config);
     let (probe, watch) = Probe::new();
     let mut peer = host.connect(probe.on_message(|_, out| {
-        (0..32).for_each(|_| drop(out.send(&[7; 1 << 20][..])));
+        (0..32).for_each(|_| ignore(out.send(&[7; 1 << 20][..])));
         out.close(1000.into(), "");
     }));
     peer.text("go");
@@ -172,8 +172,8 @@ fn a_peer_that_reads_nothing_for_too_long_is_given_up() {
     config.limits.queue = 64 << 20;
     let host = Host::start(1, config);
     let (probe, watch) = Probe::new();
-    let _peer =
-        host.connect(probe.on_open(|out| (0..32).for_each(|_| drop(out.send(&[7; 1 << 20][..])))));
+    let _peer = host
+        .connect(probe.on_open(|out| (0..32).for_each(|_| ignore(out.send(&[7; 1 << 20][..])))));
     watch.opened();
     assert_eq!(watch.failed(), Error::Timeout(Timeout::WriteStall));
     assert_eq!(watch.closed().code, 1008.into());

@@ -5,7 +5,7 @@ use std::thread;
 use sockeye_proto::Config;
 
 use crate::peer::{BINARY, Frame, PING, PONG, TEXT, frame};
-use crate::probe::{Host, Probe};
+use crate::probe::{Host, Probe, ignore};
 
 #[test]
 fn many_messages_in_one_write_come_back_in_order() {
@@ -56,7 +56,7 @@ fn what_came_with_the_handshake_counts_wherever_it_was_cut() {
     let sent = [frame(TEXT, b"first"), frame(PING, b"p"), frame(BINARY, &[7; 200])].concat();
     for cut in 0..=sent.len() {
         let (probe, _) = Probe::new();
-        let mut peer = host.connect_with(&sent[..cut], probe.on_open(|out| drop(out.send("hi"))));
+        let mut peer = host.connect_with(&sent[..cut], probe.on_open(|out| ignore(out.send("hi"))));
         peer.write(&sent[cut..]);
         assert_eq!(peer.read_text(), "hi");
         assert_eq!(peer.read_text(), "first");

@@ -6,7 +6,7 @@ use sockeye_proto::PreparedMessage;
 use sockeye_reactor::Adopted;
 
 use crate::peer::{BINARY, TEXT, frame};
-use crate::probe::{Host, Probe, Seen, abnormal};
+use crate::probe::{Host, Probe, Seen, abnormal, ignore};
 
 // CLS-017
 #[test]
@@ -14,7 +14,7 @@ fn a_reset_in_mid_frame_is_1006_after_the_messages_that_came_whole() {
     let host = Host::one();
     for cut in [1, 5, 100] {
         let (probe, watch) = Probe::new();
-        let mut peer = host.connect(probe.on_open(|out| drop(out.send("never read"))));
+        let mut peer = host.connect(probe.on_open(|out| ignore(out.send("never read"))));
         let held_up = host.hold_up();
         peer.write(&[frame(TEXT, b"whole"), frame(BINARY, &[0; 200])[..cut].to_vec()].concat());
         peer.reset();
@@ -49,8 +49,8 @@ fn a_peer_that_half_closes_while_reading_is_paused_is_heard_to_its_end() {
     let host = Host::start(1, config);
     let (probe, watch) = Probe::new();
     let mut peer = host.connect(probe.on_message(|message, out| match message.as_bytes() {
-        b"much" => (0..32).for_each(|_| drop(out.send(&[7; 1 << 20][..]))),
-        _ => drop(out.send(message)),
+        b"much" => (0..32).for_each(|_| ignore(out.send(&[7; 1 << 20][..]))),
+        _ => ignore(out.send(message)),
     }));
     peer.text("much");
     watch.opened();

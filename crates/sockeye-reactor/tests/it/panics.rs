@@ -1,7 +1,7 @@
 //! Handlers that panic end their own connection and nothing else.
 
 use crate::peer::{CLOSE, End, TEXT, frame};
-use crate::probe::{Host, Probe, Seen, Watch};
+use crate::probe::{Host, Probe, Seen, Watch, ignore};
 
 /// Sees to it that a connection of another handler lives on, on the same thread.
 fn others_live_on(host: &Host) {
@@ -75,7 +75,7 @@ fn a_close_of_the_peer_behind_a_panic_in_the_same_read_is_the_answer() {
 fn a_panic_in_drain_closes_with_1011() {
     let host = Host::one();
     let (probe, watch) = Probe::new();
-    let probe = probe.on_message(|_, out| drop(out.send(&[7; 100 << 10][..])));
+    let probe = probe.on_message(|_, out| ignore(out.send(&[7; 100 << 10][..])));
     let mut peer = host.connect(probe.on_drain(|_| panic!("in drain")));
     peer.text("go");
     assert_eq!(peer.frame().payload.len(), 100 << 10);
@@ -111,9 +111,11 @@ fn nobody_else_sees_what_a_handler_sent_that_panics_over_its_panic() {
     peer.text("go");
     watch.opened();
     watch.message();
-    watch.closed();
     other.text("mine");
     assert_eq!(other.read_text(), "mine");
-    while peer.try_frame().is_ok() {}
+    assert_eq!(peer.read_text(), "a secret");
+    assert_eq!(peer.close(), (1011, String::new()));
+    drop(peer);
+    watch.closed();
     host.wait_for_len(1);
 }

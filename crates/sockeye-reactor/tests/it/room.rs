@@ -8,7 +8,7 @@ use sockeye_proto::Config;
 use sockeye_reactor::{Out, Sent};
 
 use crate::peer::{BINARY, TEXT, frame};
-use crate::probe::{Host, Probe, Seen};
+use crate::probe::{Host, Probe, Seen, ignore};
 
 /// A message that tells its number.
 fn numbered(number: u32) -> Vec<u8> {
@@ -114,7 +114,7 @@ fn a_handler_that_always_wants_to_send_does_not_spin_once_it_closes() {
         out.close(1000.into(), "");
         assert_eq!(out.send("too late"), Sent::Dropped);
     });
-    let mut peer = host.connect(probe.on_drain(|out| drop(out.send("too late"))));
+    let mut peer = host.connect(probe.on_drain(|out| ignore(out.send("too late"))));
     peer.text("go");
     assert_eq!(peer.close(), (1000, String::new()));
     watch.opened();
@@ -126,7 +126,7 @@ fn a_handler_that_always_wants_to_send_does_not_spin_once_it_closes() {
 fn a_write_that_an_order_does_resumes_reading_as_one_of_the_poller_does() {
     let host = Host::one();
     let (probe, watch) = Probe::new();
-    let mut peer = host.connect(probe.on_message(|_, out| drop(out.send(&[7; 16 << 10][..]))));
+    let mut peer = host.connect(probe.on_message(|_, out| ignore(out.send(&[7; 16 << 10][..]))));
     let sender = watch.opened();
     let count = 4_000;
     let sent: Vec<u8> = (0..count).flat_map(|_| frame(TEXT, b"x")).collect();
@@ -153,7 +153,7 @@ fn a_write_that_an_order_does_resumes_reading_as_one_of_the_poller_does() {
 fn an_open_that_sends_much_leaves_room_for_what_came_with_the_handshake() {
     let host = Host::one();
     let (probe, _) = Probe::new();
-    let probe = probe.on_open(|out| (0..10).for_each(|_| drop(out.send(&[7; 100 << 10][..]))));
+    let probe = probe.on_open(|out| (0..10).for_each(|_| ignore(out.send(&[7; 100 << 10][..]))));
     let received = [frame(BINARY, &[1; 500 << 10]), frame(BINARY, &[2; 500 << 10])].concat();
     let mut peer = host.connect_with(
         &received,

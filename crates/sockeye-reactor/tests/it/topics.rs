@@ -6,7 +6,7 @@ use sockeye_proto::Config;
 use sockeye_reactor::Out;
 
 use crate::peer::{Peer, TEXT, frame};
-use crate::probe::{Host, Probe, Seen, Watch};
+use crate::probe::{Host, Probe, Seen, Watch, ignore};
 
 /// A member of topics: `+t` subscribes, `-t` unsubscribes, `t:text` publishes, anything else comes
 /// back.
@@ -21,7 +21,7 @@ fn obey(message: &[u8], out: &mut Out<'_>) {
         (Some(("+", topic)), _) => out.subscribe(topic),
         (Some(("-", topic)), _) => out.unsubscribe(topic),
         (_, Some((topic, text))) => out.publish(topic, text),
-        _ => drop(out.send(text)),
+        _ => ignore(out.send(text)),
     }
 }
 
@@ -199,7 +199,7 @@ fn what_a_handler_publishes_when_there_is_room_again_goes_out() {
     tell(&mut one, &["+t"]);
     let (probe, watch) = Probe::new();
     let probe = probe.on_open(|out| out.subscribe("fill")).on_drain(|out| out.publish("t", "room"));
-    let probe = probe.on_message(|_, out| drop(out.send(&[7; 100 << 10][..])));
+    let probe = probe.on_message(|_, out| ignore(out.send(&[7; 100 << 10][..])));
     let mut producer = host.connect(probe);
     producer.text("go");
     assert_eq!(one.read_text(), "room");
