@@ -44,6 +44,8 @@ struct State {
     sending_over: bool,
     /// The poller has told of the peer's end of stream, and does not tell again.
     peer_ended: bool,
+    /// The peer's end of stream has been read.
+    at_end: bool,
     /// The handler waits to hear that there is room again.
     wants_drain: bool,
 }
@@ -118,7 +120,11 @@ impl<H: Handler> Conn<H> {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => false,
             Err(error) if error.kind() == ErrorKind::WouldBlock => true,
-            Ok(_) | Err(_) => {
+            Ok(_) => {
+                self.state.at_end = true;
+                true
+            }
+            Err(_) => {
                 self.core.receive_eof();
                 true
             }
@@ -304,6 +310,10 @@ impl<H: Handler> Conn<H> {
     /// Ends a turn: tells the handler of room that it waits for, whichever write made it, and finds
     /// out how the connection goes on.
     fn rest(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+        if self.state.at_end && self.unsent.is_none() {
+            // Not before: a peer that sends no more may still read what is due to it.
+            self.core.receive_eof();
+        }
         if self.has_drained() {
             self.state.wants_drain = false;
             self.call(turn, H::drain);

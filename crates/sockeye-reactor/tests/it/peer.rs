@@ -111,6 +111,8 @@ impl Peer {
         let (code, reason) = self.read_close();
         self.send(CLOSE, &code.to_be_bytes());
         assert_eq!(self.end(), End::Fin);
+        // The server waits for it; where that took too long, there is nobody to tell.
+        let _ = self.socket.shutdown(Shutdown::Write);
         (code, reason)
     }
 

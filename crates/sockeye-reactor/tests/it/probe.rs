@@ -171,7 +171,7 @@ impl Watch {
 
 /// A reactor, and how connections come to it.
 pub(crate) struct Host {
-    pub(crate) reactor: Reactor<Probe>,
+    pub(crate) reactor: Arc<Reactor<Probe>>,
     pub(crate) config: Arc<Config>,
     listener: TcpListener,
 }
@@ -180,7 +180,7 @@ impl Host {
     /// Starts a reactor of so many threads.
     pub(crate) fn start(threads: usize, config: Config) -> Self {
         Self {
-            reactor: Reactor::start(threads).unwrap(),
+            reactor: Arc::new(Reactor::start(threads).unwrap()),
             config: Arc::new(config),
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
         }
