@@ -16,12 +16,12 @@ pub struct Adopted<H> {
 }
 
 impl<H> Adopted<H> {
-    /// Brings together a socket that does not block, the protocol state after its handshake, and
+    /// Brings together a socket, the protocol state after its handshake, and
     /// what serves it.
     ///
     /// The state must count time as [`now`](crate::now) does.
     pub fn new(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
-        let socket = Socket::Plain(MioStream::from_std(socket));
+        let socket = Socket::Plain(unblocked(socket));
         Self { socket, core, received: Vec::new(), handler }
     }
 
@@ -33,7 +33,7 @@ impl<H> Adopted<H> {
         core: Connection<Server>,
         handler: H,
     ) -> Self {
-        let tls = crate::socket::Tls::new(MioStream::from_std(socket), session);
+        let tls = crate::socket::Tls::new(unblocked(socket), session);
         Self { socket: Socket::Tls(Box::new(tls)), core, received: Vec::new(), handler }
     }
 
@@ -43,6 +43,13 @@ impl<H> Adopted<H> {
         self.received = bytes.into();
         self
     }
+}
+
+/// Makes a socket one that the reactor can watch: one that blocks would hold up all the others.
+fn unblocked(socket: TcpStream) -> MioStream {
+    // It fails for what is no socket any more, which shows at once when it is read.
+    let _ = socket.set_nonblocking(true);
+    MioStream::from_std(socket)
 }
 
 impl<H> std::fmt::Debug for Adopted<H> {

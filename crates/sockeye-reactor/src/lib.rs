@@ -13,7 +13,7 @@
 //! or allocates, and an idle connection holds no buffer. What `sockeye-proto` says is carried out here
 //! and decided there.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod adopted;
 mod clock;
