@@ -15,9 +15,9 @@ mod support;
 use std::time::Duration;
 
 use sockeye::tls::Tls;
-use sockeye_conform::Verdict;
 use sockeye_conform::report::{AgentRole, Report};
-use support::{Certificate, Command, drive, serve_silence};
+use sockeye_conform::{ServerTest, Suite, Verdict};
+use support::{Certificate, Command, drive, serve_on_tokio, serve_silence};
 
 /// Asserts that a report holds no verdict but OK and, for so many cases, INFORMATIONAL.
 fn all_ok(report: &Report, role: AgentRole, cases: usize) {
@@ -45,6 +45,15 @@ async fn our_server_passes_every_case() {
     let report = Report::from_json(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let cases = cases(AgentRole::Server, |_| true);
     all_ok(&report, AgentRole::Server, cases);
+}
+
+/// The command serves on the reactor; this is the library's own host.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tokio_host_passes_every_case() {
+    let url = serve_on_tokio().await;
+    let suite = Suite::builtin().unwrap();
+    let report = ServerTest::new(url).cases(suite.cases()).run().await.unwrap();
+    all_ok(&report, AgentRole::Server, cases(AgentRole::Server, |_| true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +154,7 @@ async fn reports_of_several_runs_become_one() {
 
 /// Counts the cases for peers of a role.
 fn cases(role: AgentRole, chosen: impl Fn(&str) -> bool) -> usize {
-    let suite = sockeye_conform::Suite::builtin().unwrap();
+    let suite = Suite::builtin().unwrap();
     suite.cases().iter().filter(|case| case.is_for(role) && chosen(case.id())).count()
 }
 

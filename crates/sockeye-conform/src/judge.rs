@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::case::{Case, Ending, Script, Seen, Starter};
+use crate::case::{Case, End, Ending, Script, Seen, Starter};
 use crate::log::excerpt;
 use crate::opening::Strict;
 use crate::player::{Dropped, Ended, Record};
@@ -188,30 +188,64 @@ fn tell_all(case: &Case, record: &Record, echoed: usize) -> Vec<String> {
     if fuzzer.seen.len() > MOST {
         lines.push(format!("and {} more", fuzzer.seen.len() - MOST));
     }
-    let starter = match fuzzer.starter {
-        Some(Starter::Tester) => "the tester closed",
-        Some(Starter::Peer) => "the peer closed",
-        None if record.refused => "the handshake was refused",
-        None => "nobody closed",
-    };
-    let close = match fuzzer.received {
-        Some(Some(code)) => format!(", the peer with {code}"),
-        Some(None) => ", the peer without a code".into(),
-        None => String::new(),
-    };
+    lines.push(tell_end(record));
     let dropped = match record.dropped {
-        Some(Dropped::Peer(Ended::Eof)) => ", the peer ended TCP",
-        Some(Dropped::Peer(Ended::Reset)) => ", the peer reset TCP",
-        Some(Dropped::TesterAfterClose) => ", the tester ended TCP in its turn",
-        Some(Dropped::TesterGaveUp) => ", the tester gave up",
-        None => "",
+        Some(Dropped::Peer(Ended::Eof)) => "then the peer ends TCP",
+        Some(Dropped::Peer(Ended::Reset)) => "then the peer resets TCP",
+        Some(Dropped::TesterAfterClose) => "then the tester ends TCP in its turn",
+        Some(Dropped::TesterGaveUp) => "then the tester gives up",
+        None => return lines,
     };
-    lines.push(format!("{starter}{close}{dropped}"));
+    lines.push(dropped.into());
+    lines
+}
+
+/// Tells how the connection was closed, in the words of [`tell_expected_end`].
+fn tell_end(record: &Record) -> String {
+    let fuzzer = &record.fuzzer;
+    match (fuzzer.starter, fuzzer.received) {
+        (Some(Starter::Peer), Some(Some(code))) => format!("the peer closes with {code}"),
+        (Some(Starter::Peer), _) => "the peer closes without a code".into(),
+        (Some(Starter::Tester), Some(Some(code))) => {
+            format!("the tester closes, the peer answers with {code}")
+        }
+        (Some(Starter::Tester), Some(None)) => {
+            "the tester closes, the peer answers without a code".into()
+        }
+        (Some(Starter::Tester), None) => "the tester closes, the peer does not answer".into(),
+        (None, _) if record.refused => "the handshake is refused".into(),
+        (None, _) => match record.dropped {
+            Some(Dropped::Peer(_)) => "the peer drops TCP".into(),
+            _ => "nobody closes".into(),
+        },
+    }
+}
+
+/// Tells how a connection must end.
+pub(crate) fn tell_expected_end(end: &End) -> Vec<String> {
+    let tell = |ending: &Ending| match (end.starter, ending) {
+        (_, Ending::Any) => "any end, or none".to_owned(),
+        (_, Ending::Ends) => "an end, by Close or by dropping TCP".into(),
+        (_, Ending::Drop) => "the peer drops TCP".into(),
+        (Starter::Peer, Ending::Code(code)) => format!("the peer closes with {code}"),
+        (Starter::Peer, Ending::NoCode) => "the peer closes without a code".into(),
+        (Starter::Tester, Ending::Code(code)) => {
+            format!("the tester closes, the peer answers with {code}")
+        }
+        (Starter::Tester, Ending::NoCode) => {
+            "the tester closes, the peer answers without a code".into()
+        }
+    };
+    let join = |list: &[Ending]| list.iter().map(tell).collect::<Vec<_>>().join(", or ");
+    let mut lines = vec![join(&end.right)];
+    if !end.lenient.is_empty() {
+        lines.push(format!("or, not strict: {}", join(&end.lenient)));
+    }
     lines
 }
 
 /// As many of the things seen are listed.
-const MOST: usize = 20;
+pub(crate) const MOST: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 
 use sockeye::tls::Tls;
-use sockeye::{Client, Config, DeflateConfig, Result, WebSocket};
+use sockeye::{Client, Config, DeflateConfig, Origins, Result, Server, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
@@ -121,6 +121,25 @@ pub(crate) async fn serve_silence(connections: Option<usize>) -> SocketAddr {
         }
     });
     address
+}
+
+/// Serves an echo by the library alone, with compression and room for the longest case.
+pub(crate) async fn serve_on_tokio() -> String {
+    let mut config = Config::server();
+    config.limits.message = 64 << 20;
+    config.limits.queue = 128 << 20;
+    config.deflate = Some(DeflateConfig::default());
+    let echo = |mut ws: WebSocket, _| async move {
+        while let Some(message) = ws.recv().await? {
+            ws.feed(message).await?;
+        }
+        Ok(())
+    };
+    let server = Server::bind("127.0.0.1:0").config(config).origins(Origins::Any).route("/", echo);
+    let listening = server.listen().await.unwrap();
+    let url = format!("ws://{}/", listening.local_addr().unwrap());
+    tokio::spawn(listening.serve());
+    url
 }
 
 /// A certificate for localhost and its key, as files.

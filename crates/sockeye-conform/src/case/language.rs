@@ -8,6 +8,7 @@ use super::{
     Action, Answer, Answers, Case, Client, Deflate, Echoes, End, Ending, FrameForm, LengthForm,
     MaskForm, Opening, Payload, Request, SampleKind, Script, Seen, Source, Starter,
 };
+use crate::judge;
 use crate::report::{AgentRole, CaseInfo};
 
 /// A case as it stands in its file.
@@ -125,7 +126,7 @@ pub(super) fn read(
         about: written.about.clone().unwrap_or_else(|| section.title.clone()),
         rule: written.rule.clone().unwrap_or_else(|| section.rule.clone()),
         sends: tell_sends(written, &script),
-        expects: tell_expects(written, &opening, &script),
+        expects: tell_expects(written, &opening, &script, expect.as_deref(), &end),
     };
     let lenient = optional(&written.lenient)?;
     Ok(Case { info, only, opening, script, expect, lenient, end, autobahn })
@@ -431,7 +432,13 @@ fn tell_sends(written: &Written, script: &Script) -> Vec<String> {
 }
 
 /// Tells a reader what the peer must do.
-fn tell_expects(written: &Written, opening: &Opening, script: &Script) -> Vec<String> {
+fn tell_expects(
+    written: &Written,
+    opening: &Opening,
+    script: &Script,
+    expect: Option<&[Seen]>,
+    end: &End,
+) -> Vec<String> {
     let open = written.open.as_ref();
     if opening.client == Client::Fails {
         return vec!["the client ends the connection without a frame".into()];
@@ -453,12 +460,16 @@ fn tell_expects(written: &Written, opening: &Opening, script: &Script) -> Vec<St
     match script {
         Script::Echoes(echoes) => lines.push(format!("{} echoes", echoes.count)),
         Script::Actions { .. } if written.informational => lines.push("whatever it likes".into()),
-        Script::Actions { .. } => lines.extend(written.expect.iter().flatten().cloned()),
+        // In the words in which the report tells what was seen, unless they are too many.
+        Script::Actions { .. } => match expect {
+            Some(seen) if seen.len() <= judge::MOST => lines.extend(seen.iter().map(judge::tell)),
+            _ => lines.extend(written.expect.iter().flatten().cloned()),
+        },
     }
     if let Some(lenient) = &written.lenient {
         lines.push(format!("or, not strict: {}", lenient.join(", ")));
     }
-    lines.push(format!("end: {}", written.end.as_deref().unwrap_or("fuzzer 1000 clean")));
+    lines.extend(judge::tell_expected_end(end));
     lines
 }
 
