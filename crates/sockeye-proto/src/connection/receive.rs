@@ -32,7 +32,7 @@ use unfinished::{Frame, OpenMessage, Unfinished};
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// Whole, bounded by [`Limits::message`]; the default.
+    /// Whole, bounded by [`Limits::message`](crate::Limits::message); the default.
     #[default]
     Whole,
     /// In pieces as they come, so that a message of any length takes bounded memory.
