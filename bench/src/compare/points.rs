@@ -23,17 +23,12 @@ impl Point {
     }
 
     /// Returns the flags of the load generator.
-    pub(super) fn arguments(&self) -> [String; 8] {
-        [
-            ("--mode", self.mode.to_string()),
-            ("--size", self.size.to_string()),
-            ("--connections", self.connections.to_string()),
-            ("--in-flight", self.in_flight.to_string()),
-        ]
-        .map(|(name, value)| [name.to_owned(), value])
-        .concat()
-        .try_into()
-        .unwrap_or_default()
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let Self { mode, size, connections, in_flight } = self;
+        let flags = format!(
+            "--mode {mode} --size {size} --connections {connections} --in-flight {in_flight}"
+        );
+        flags.split(' ').map(str::to_owned).collect()
     }
 
     /// Returns which figure of a run is compared.
@@ -72,7 +67,7 @@ impl fmt::Display for Point {
 /// There is no such plan.
 pub(super) fn named(plan: &str) -> Result<Vec<Point>, String> {
     match plan {
-        "full" => Ok([QUICK, &rest(), OTHERS].concat()),
+        "full" => Ok([QUICK, OTHERS, &rest()].concat()),
         "others" => Ok(OTHERS.to_vec()),
         "quick" => Ok([QUICK, OTHERS].concat()),
         _ => Err(format!("--points {plan}: quick, full or others")),

@@ -120,5 +120,5 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MAX_HEAD: usize = 16 << 10;
 /// Some 28,000 ports each.
 const SOURCES: usize = 16;
-/// How long the server may take for an answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the server may take for an answer; on a busy machine it may not run for seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
