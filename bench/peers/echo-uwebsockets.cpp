@@ -1,4 +1,8 @@
-// Echo and broadcast server for the comparison: `server PORT [broadcast]`.
+// An echo server by uWebSockets, modelled on its own example: uws-echo PORT; with "broadcast" behind it, what one sends all get.
+//
+// Built with, for SRC in uSockets/src and its directories eventing and crypto:
+//   gcc -O3 -march=native -flto -DLIBUS_NO_SSL -IuSockets/src -c SRC/*.c
+//   g++ -O3 -march=native -flto -std=c++20 -DLIBUS_NO_SSL -DUWS_NO_ZLIB -IuWebSockets/src -IuSockets/src echo-uwebsockets.cpp *.o -o uws-echo
 #include "App.h"
 #include <cstdlib>
 #include <iostream>

@@ -39,6 +39,7 @@ impl Comparison {
         let uws = flags.take("uws")?;
         let sockeye = flags.take("sockeye")?;
         let only: Option<String> = flags.take("servers")?;
+        let part: String = flags.take("only")?.unwrap_or_default();
         let runs = flags.take("runs")?.unwrap_or(3);
         let seconds = flags.take("seconds")?.unwrap_or(2.0);
         let results = flags.take("out")?.unwrap_or_else(|| RESULTS.into());
@@ -47,7 +48,9 @@ impl Comparison {
         let programs = programs.parent().ok_or("the program has no directory")?;
         let servers = servers::available(programs, uws, sockeye, only.as_deref())?;
         let load = programs.join("load");
-        Ok(Self { points: points::named(&points)?, servers, runs, seconds, load, results })
+        let mut points = points::named(&points)?;
+        points.retain(|point| point.to_string().contains(&part));
+        Ok(Self { points, servers, runs, seconds, load, results })
     }
 
     /// Compares, and returns the tables. What has been measured is written after every point.
