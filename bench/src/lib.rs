@@ -1,8 +1,12 @@
 //! What the programs of the peers have in common: their address, their limit, their HTTP.
 //!
 //! The programs `echo-*` serve and the programs `autobahn-*` dial; each shows the peer's own way to do it
-//! and says what it sets and why. `cargo xtask conformance` starts them.
+//! and says what it sets and why. `cargo xtask conformance` starts them, and so does [`compare`].
 #![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod flags;
+pub mod load;
 
 use std::convert::Infallible;
 use std::fmt::Debug;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
+use sockeye_bench::compare::processor;
 
 const IMPLEMENTATIONS: [&str; 3] = ["sockeye", "tungstenite", "fastwebsockets"];
 const SIZES: [(&str, usize); 2] = [("16 B", 16), ("16 KiB", 16 << 10)];
@@ -55,10 +56,4 @@ fn count(directory: &Path, implementation: &str, size: usize, times: u64) -> u64
     let report = String::from_utf8_lossy(&output.stderr);
     let line = report.lines().find(|line| line.contains("Collected :")).expect("a count");
     line.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a number")
-}
-
-fn processor() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
-    model.unwrap_or_default().trim_start_matches([' ', '\t', ':']).to_owned()
 }
