@@ -1,5 +1,4 @@
-//! The data plane: WebSockets over plain TCP live on the reactor once their handshake is done; those
-//! over TLS stay with the library's host.
+//! The data plane: WebSockets live on the reactor once their handshake is done.
 
 use std::io;
 use std::sync::Arc;
@@ -37,18 +36,21 @@ impl DataPlane {
         Reactor::start(0).map(Self)
     }
 
-    /// Takes a connection over, or gives it back if it is not one over plain TCP.
+    /// Takes a connection over, or gives it back if its transport is neither TCP nor TLS over it.
     pub(crate) fn take(
         &self,
         mut whole: Box<HandedOver>,
         service: Service,
     ) -> Result<(), Box<HandedOver>> {
-        let tcp = match whole.io.into_tcp() {
-            Ok(tcp) => tcp,
-            Err(io) => {
-                whole.io = io;
-                return Err(whole);
-            }
+        let (tcp, session) = match whole.io.into_tcp() {
+            Ok(tcp) => (tcp, None),
+            Err(io) => match io.into_server_tls() {
+                Ok((tcp, session)) => (tcp, Some(session)),
+                Err(io) => {
+                    whole.io = io;
+                    return Err(whole);
+                }
+            },
         };
         // A socket that leaves tokio can only fail to for a reason that ends it anyway.
         let Ok(socket) = tcp.into_std() else { return Ok(()) };
@@ -57,7 +59,11 @@ impl DataPlane {
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
         let served = Served { service, place };
-        self.0.adopt(Adopted::new(socket, core, served).received(received));
+        let adopted = match session {
+            Some(session) => Adopted::tls(socket, session, core, served),
+            None => Adopted::new(socket, core, served),
+        };
+        self.0.adopt(adopted.received(received));
         Ok(())
     }
 

@@ -154,10 +154,12 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) -
         Ok(head) => head,
         Err(problem) => return refuse(&mut stream, "400 Bad Request", &problem).await,
     };
-    if head.field("upgrade").is_none() {
+    let wish = Wish::read(head.target(), state.cases.len());
+    // A client that asks for a case and not for an upgrade has failed that case.
+    if head.field("upgrade").is_none() && !matches!(wish, Ok(Wish::RunCase(..))) {
         return refuse(&mut stream, "426 Upgrade Required", "Connect with a WebSocket.").await;
     }
-    match Wish::read(head.target(), state.cases.len()) {
+    match wish {
         Ok(wish) => state.grant(wish, &head, &rest, stream).await,
         Err(problem) => return refuse(&mut stream, "404 Not Found", &problem).await,
     }

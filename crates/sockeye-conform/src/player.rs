@@ -87,6 +87,8 @@ pub struct Player {
     /// How many echoes have been asked for, and how many are in.
     asked: usize,
     echoed: usize,
+    /// The tester has ended its direction of a connection that is closed.
+    half_closed: bool,
     /// Nothing may take longer than this.
     deadline: Duration,
     inbox: Vec<u8>,
@@ -213,6 +215,7 @@ impl Player {
             wait: None,
             asked: 0,
             echoed: 0,
+            half_closed: false,
             deadline,
             inbox: Vec::new(),
         }
@@ -372,9 +375,15 @@ impl Player {
             Phase::Playing => self.play(now),
             Phase::Ending { until } => {
                 let until = *until;
-                let after_close = self.is_closed();
-                if broken || after_close && !self.record.is_client || now >= until {
-                    let by_close = after_close && !self.record.is_client;
+                let by_close = self.is_closed() && !self.record.is_client;
+                if by_close && !broken && !self.half_closed {
+                    // The server ends TCP, but hears whether the client still has something to say.
+                    self.half_closed = true;
+                    self.phase = Phase::Ending { until: now + LAST_WORDS };
+                    self.record.fuzzer.record(By::Tester, "ends its direction".into(), &[], &[]);
+                    return Some(Act::HalfClose);
+                }
+                if broken || now >= until {
                     self.record.dropped = Some(match by_close {
                         true => Dropped::TesterAfterClose,
                         false => Dropped::TesterGaveUp,
@@ -721,6 +730,9 @@ const REFUSAL: Duration = Duration::from_millis(500);
 
 /// How long the transport may take to end once the case is through.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// How long the tester as a server listens after both Close frames.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long a case without an end of its own waits for news.
 const SILENCE: Duration = Duration::from_secs(2);

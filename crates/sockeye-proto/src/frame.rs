@@ -98,6 +98,7 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the header at the start of `bytes`; returns it with its length, or `None` when bytes
     /// are missing. Whatever is wrong is found with the first byte that shows it.
+    #[inline]
     pub(crate) fn read(bytes: &[u8], rules: Rules) -> Result<Option<(Self, usize)>, PeerError> {
         let [first, second, rest @ ..] = bytes else {
             return Ok(None);

@@ -1,8 +1,8 @@
 //! The clock as the core sees it: an argument.
 //!
 //! The core reads no clock. A host picks any fixed point, measures from it, and passes what it
-//! measured. Microseconds in a `u64` keep a connection's five deadlines in forty bytes and last for
-//! half a million years.
+//! measured. Microseconds in a `u64` last for half a million years and keep what a connection knows
+//! of time in forty bytes.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;

@@ -45,9 +45,7 @@ impl core::error::Error for InvalidUtf8 {}
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Validator {
-    /// The bytes of a code point that is not complete: the first `held` of them.
-    pending: [u8; 4],
-    held: u8,
+    check: TextCheck,
     /// Bytes of complete code points so far.
     valid: u64,
 }
@@ -58,50 +56,84 @@ impl Validator {
     /// # Errors
     /// The peer's fault: the first byte that no valid text continues with. Fails at that byte, not
     /// at the end of the code point, and stays of no use after.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), InvalidUtf8> {
-        while self.held > 0 {
-            let Some((first, rest)) = bytes.split_first() else {
-                return Ok(());
-            };
-            self.complete(*first)?;
-            bytes = rest;
-        }
-        let (whole, tail) = bytes.split_at(bytes.len() - unfinished_tail(bytes));
-        if simdutf8::basic::from_utf8(whole).is_err() {
-            let valid = core::str::from_utf8(whole).map_or_else(|e| e.valid_up_to(), str::len);
-            return Err(self.error_after(valid));
-        }
-        self.valid += whole.len() as u64;
-        tail.iter().try_for_each(|byte| self.complete(*byte))
-    }
-
-    /// Whether the text may end here: no code point is unfinished.
-    pub fn is_complete(&self) -> bool {
-        self.held == 0
-    }
-
-    /// Adds one byte to the pending code point.
-    fn complete(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
-        let end = usize::from(self.held);
-        let Some(slot) = self.pending.get_mut(end) else {
-            return Err(self.error_after(0));
-        };
-        *slot = byte;
-        let sequence = self.pending.get(..=end).unwrap_or_default();
-        match core::str::from_utf8(sequence) {
-            Ok(_) => {
-                self.valid += sequence.len() as u64;
-                self.held = 0;
-            }
-            Err(error) if error.error_len().is_none() => self.held += 1,
-            Err(_) => return Err(self.error_after(0)),
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
+        match self.check.push(bytes) {
+            Ok(valid) => self.valid += valid as u64,
+            Err(valid) => return Err(InvalidUtf8 { valid_up_to: self.valid + valid as u64 }),
         }
         Ok(())
     }
 
-    fn error_after(&self, more: usize) -> InvalidUtf8 {
-        InvalidUtf8 { valid_up_to: self.valid + more as u64 }
+    /// Whether the text may end here: no code point is unfinished.
+    pub fn is_complete(&self) -> bool {
+        self.check.is_complete()
     }
+}
+
+/// A check of text in pieces that keeps the code point it stands in, and not how far it came: five
+/// bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TextCheck {
+    /// The bytes of a code point that is not complete: the first `held` of them.
+    pending: [u8; 4],
+    held: u8,
+}
+
+impl TextCheck {
+    /// Checks the next bytes of the text and returns how many bytes of complete code points came
+    /// of them and of those that were pending.
+    ///
+    /// # Errors
+    /// The peer's or the caller's fault, as [`Validator::push`] finds it; tells how many bytes were
+    /// complete before.
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<usize, usize> {
+        let mut valid = 0;
+        while self.held > 0 {
+            let Some((first, rest)) = bytes.split_first() else {
+                return Ok(valid);
+            };
+            valid += self.complete(*first).ok_or(valid)?;
+            bytes = rest;
+        }
+        let (whole, tail) = bytes.split_at(bytes.len() - unfinished_tail(bytes));
+        if simdutf8::basic::from_utf8(whole).is_err() {
+            return Err(valid + valid_up_to(whole));
+        }
+        valid += whole.len();
+        for byte in tail {
+            valid += self.complete(*byte).ok_or(valid)?;
+        }
+        Ok(valid)
+    }
+
+    /// Whether the text may end here: no code point is unfinished.
+    pub(crate) fn is_complete(self) -> bool {
+        self.held == 0
+    }
+
+    /// Adds one byte to the pending code point. Returns the length of the code point if that
+    /// completes it, else zero, and `None` if no code point goes on so.
+    fn complete(&mut self, byte: u8) -> Option<usize> {
+        let end = usize::from(self.held);
+        *self.pending.get_mut(end)? = byte;
+        let sequence = self.pending.get(..=end)?;
+        match core::str::from_utf8(sequence) {
+            Ok(_) => {
+                self.held = 0;
+                Some(sequence.len())
+            }
+            Err(error) if error.error_len().is_none() => {
+                self.held += 1;
+                Some(0)
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Returns how many bytes come before the first that is wrong.
+fn valid_up_to(bytes: &[u8]) -> usize {
+    core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len)
 }
 
 /// Returns how many bytes at the end belong to a code point that goes on after them. They may still
@@ -313,9 +345,8 @@ pub(crate) fn unmask_text(bytes: &mut [u8], key: Option<Key>) -> Result<&str, In
         return Ok(checked_str(bytes));
     }
     let bytes: &[u8] = bytes;
-    simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8 {
-        valid_up_to: core::str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len) as u64,
-    })
+    simdutf8::basic::from_utf8(bytes)
+        .map_err(|_| InvalidUtf8 { valid_up_to: valid_up_to(bytes) as u64 })
 }
 
 /// Turns bytes that were checked into a string. Private to this module, whose callers vouch for it:

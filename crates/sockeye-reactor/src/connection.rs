@@ -3,22 +3,22 @@
 //! What a turn needs beside the connection is the thread's, in [`Turn`]. An idle connection holds no
 //! buffer.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mio::net::TcpStream;
 use sockeye_proto::handler::{Handler, Out, Outlet, Sender, Sent};
 use sockeye_proto::{
     CloseCode, CloseInfo, Connection, Error, Event, MAX_REASON, MessageRef, Next, PreparedMessage,
     Reply, SendOptions, Server, Side, Time,
 };
 
+use crate::socket::Socket;
 use crate::topics::{Moved, Subscriptions};
 use crate::worker::Local;
 
 /// A connection and all that is kept for it.
 pub(crate) struct Conn<H> {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) core: Connection<Server>,
     pub(crate) handler: H,
     pub(crate) subscriptions: Subscriptions,
@@ -43,6 +43,8 @@ struct State {
     sending_over: bool,
     /// The poller has told of the peer's end of stream, and does not tell again.
     peer_ended: bool,
+    /// The peer's end of stream has been read.
+    at_end: bool,
     /// The handler waits to hear that there is room again.
     wants_drain: bool,
 }
@@ -63,95 +65,85 @@ pub(crate) struct Turn<'t, H> {
 #[must_use]
 pub(crate) enum Stays {
     Yes,
-    /// It stays, and there is more to read at once.
+    /// It stays, and there is more to do at once.
     ReadAgain,
     No,
 }
 
 impl<H: Handler> Conn<H> {
-    pub(crate) fn new(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
+    pub(crate) fn new(socket: Socket, core: Connection<Server>, handler: H) -> Self {
         let (subscriptions, unsent, unread, state) = Default::default();
         Self { socket, core, handler, subscriptions, unsent, unread, state }
     }
 
     /// Opens the connection: tells the handler, and takes what came with the handshake.
     pub(crate) fn open(&mut self, received: &mut [u8], turn: &mut Turn<'_, H>) -> Stays {
-        let Self { core, handler, subscriptions, state, .. } = self;
-        let mut reply = Reply::new(core, turn.out, turn.now);
-        let mut outbox = Outbox {
-            reply: &mut reply,
-            subscriptions,
-            state,
-            index: turn.index,
-            local: turn.local,
-        };
-        handler.open(&mut Out::new(&mut outbox));
-        self.receive(received, turn);
-        self.stays()
+        self.call(turn, H::open);
+        if has_room(&self.core) {
+            self.receive(received, turn);
+        } else {
+            self.unread = Some((&*received).into());
+        }
+        match self.rest(turn) {
+            // What the poller would tell of may be inside already.
+            Stays::Yes if !self.socket.is_drained_by_short_read() => Stays::ReadAgain,
+            stays => stays,
+        }
     }
 
     /// Reads what is there, hands it on, and writes the answers, once per read.
     pub(crate) fn read(&mut self, closed: bool, turn: &mut Turn<'_, H>) -> Stays {
         self.state.peer_ended |= closed;
-        for _ in 0..READS {
-            if self.core.is_above_high_water() {
-                self.unread.get_or_insert_default();
-                return self.stays();
+        let is_dry = (0..READS).any(|_| self.read_once(turn));
+        match self.rest(turn) {
+            // Others want their turn as well.
+            Stays::Yes if !is_dry => Stays::ReadAgain,
+            stays => stays,
+        }
+    }
+
+    /// Reads once; tells whether there is nothing more to read for now.
+    fn read_once(&mut self, turn: &mut Turn<'_, H>) -> bool {
+        if !has_room(&self.core) {
+            self.unread.get_or_insert_default();
+            return true;
+        }
+        if let Some(mut unread) = self.unread.take() {
+            self.receive(&mut unread, turn);
+            return false;
+        }
+        match self.socket.read(turn.buffer) {
+            Ok(count) if count > 0 => {
+                let is_full = count == turn.buffer.len();
+                let buffer = std::mem::take(&mut turn.buffer);
+                self.receive(buffer.get_mut(..count).unwrap_or_default(), turn);
+                turn.buffer = buffer;
+                // The poller tells of what comes later, but not of an end it has told of.
+                let is_drained = !is_full && self.socket.is_drained_by_short_read();
+                is_drained && !self.state.peer_ended || self.core.next() == Next::Close
             }
-            if let Some(mut unread) = self.unread.take() {
-                self.receive(&mut unread, turn);
-                continue;
+            Err(error) if error.kind() == ErrorKind::Interrupted => false,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+            Ok(_) => {
+                self.state.at_end = true;
+                true
             }
-            match self.socket.read(turn.buffer) {
-                Ok(0) => {
-                    self.core.receive_eof();
-                    return self.stays();
-                }
-                Ok(count) => {
-                    let is_full = count == turn.buffer.len();
-                    let buffer = std::mem::take(&mut turn.buffer);
-                    self.receive(buffer.get_mut(..count).unwrap_or_default(), turn);
-                    turn.buffer = buffer;
-                    // The poller tells of what comes later, but not of an end it has told of.
-                    if !is_full && !self.state.peer_ended || self.core.next() == Next::Close {
-                        return self.stays();
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.stays(),
-                Err(_) => {
-                    self.core.receive_eof();
-                    return self.stays();
-                }
+            Err(_) => {
+                self.core.receive_eof();
+                true
             }
         }
-        // Others want their turn as well.
-        Stays::ReadAgain
     }
 
     /// Goes on writing what waits; then there may be room for more.
     pub(crate) fn writable(&mut self, turn: &mut Turn<'_, H>) -> Stays {
         if self.unsent.is_none() {
-            return self.stays();
-        }
-        self.write(turn);
-        if self.unsent.is_none() && std::mem::take(&mut self.state.wants_drain) {
-            let Self { core, handler, subscriptions, state, .. } = self;
-            let mut reply = Reply::new(core, turn.out, turn.now);
-            let mut outbox = Outbox {
-                reply: &mut reply,
-                subscriptions,
-                state,
-                index: turn.index,
-                local: turn.local,
-            };
-            handler.drain(&mut Out::new(&mut outbox));
+            // The socket may hold something back itself; an error shows when it is read.
+            let _ = self.socket.flush();
+        } else {
             self.write(turn);
         }
-        if self.unread.is_some() && !self.core.is_above_high_water() {
-            return Stays::ReadAgain;
-        }
-        self.stays()
+        self.rest(turn)
     }
 
     /// Lets the deadlines act that have come.
@@ -161,10 +153,10 @@ impl<H: Handler> Conn<H> {
             self.core.reading_paused(turn.now);
         }
         if let Err(error) = self.core.handle_timeout(turn.now, turn.out) {
-            self.handler.fail(&error);
+            guard(&mut self.handler, |handler| handler.fail(&error));
         }
         self.write(turn);
-        self.stays()
+        self.rest(turn)
     }
 
     /// Sends messages that many connections get.
@@ -174,6 +166,10 @@ impl<H: Handler> Conn<H> {
         turn: &mut Turn<'_, H>,
     ) -> Stays {
         for message in messages {
+            if self.core.is_above_high_water() {
+                // Only what the socket does not take counts against the peer.
+                self.write(turn);
+            }
             match self.core.send_prepared(message) {
                 Ok(frame) => turn.out.extend_from_slice(&frame),
                 // One that reads too slowly is closed, so that it notices what it missed.
@@ -184,20 +180,14 @@ impl<H: Handler> Conn<H> {
             }
         }
         self.write(turn);
-        self.stays()
+        self.rest(turn)
     }
 
     /// Starts the closing handshake.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, turn: &mut Turn<'_, H>) -> Stays {
         close(&mut Reply::new(&mut self.core, turn.out, turn.now), code, reason);
         self.write(turn);
-        self.stays()
-    }
-
-    /// Ends a connection whose handler panicked.
-    pub(crate) fn panicked(&mut self, turn: &mut Turn<'_, H>) -> Stays {
-        self.handler.panicked();
-        self.close(CloseCode::INTERNAL, "", turn)
+        self.rest(turn)
     }
 
     /// Says goodbye to the handler.
@@ -229,7 +219,7 @@ impl<H: Handler> Conn<H> {
             if !goes_on {
                 return;
             }
-            if self.core.is_above_high_water() {
+            if !has_room(&self.core) {
                 let rest = bytes.get(at..).unwrap_or_default();
                 self.unread = Some(rest.into());
                 return;
@@ -245,22 +235,31 @@ impl<H: Handler> Conn<H> {
         let (index, local) = (turn.index, &mut *turn.local);
         while let Some(result) = events.next_with(|event, reply| {
             if let Event::Message(message) = event {
-                let mut outbox = Outbox { reply, subscriptions, state, index, local };
-                handler.message(message.as_ref(), &mut Out::new(&mut outbox));
+                let outbox = Outbox { reply, subscriptions, state, index, local };
+                outbox.call(handler, |handler, out| handler.message(message.as_ref(), out));
             }
-            reply.connection().is_above_high_water()
+            !has_room(reply.connection())
         }) {
             match result {
                 Ok(false) => {}
                 Ok(true) => return (events.consumed(), true),
                 Err(error) => {
                     // The core has told the peer, and no event follows.
-                    handler.fail(&error);
+                    guard(handler, |handler| handler.fail(&error));
                     break;
                 }
             }
         }
         (events.consumed(), false)
+    }
+
+    /// Calls the handler outside of any message, and writes what it sends.
+    fn call(&mut self, turn: &mut Turn<'_, H>, act: impl FnOnce(&mut H, &mut Out<'_>)) {
+        let Self { core, handler, subscriptions, state, .. } = self;
+        let reply = &mut Reply::new(core, turn.out, turn.now);
+        let (index, local) = (turn.index, &mut *turn.local);
+        Outbox { reply, subscriptions, state, index, local }.call(handler, act);
+        self.write(turn);
     }
 
     /// Writes what was gathered, behind what waits from before.
@@ -315,6 +314,30 @@ impl<H: Handler> Conn<H> {
         written
     }
 
+    /// Ends a turn: tells the handler of room that it waits for, whichever write made it, and finds
+    /// out how the connection goes on.
+    fn rest(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+        if self.state.at_end && self.unsent.is_none() {
+            // Not before: a peer that sends no more may still read what is due to it.
+            self.core.receive_eof();
+        }
+        if self.has_drained() {
+            self.state.wants_drain = false;
+            self.call(turn, H::drain);
+        }
+        let may_read = self.unread.is_some() && has_room(&self.core);
+        match self.stays() {
+            // The poller tells nothing of room that there was all the time.
+            Stays::Yes if may_read || self.has_drained() => Stays::ReadAgain,
+            stays => stays,
+        }
+    }
+
+    /// Whether the handler waits for room that is there.
+    fn has_drained(&self) -> bool {
+        self.state.wants_drain && self.unsent.is_none() && self.core.is_open()
+    }
+
     /// Does with the transport what the core says.
     fn stays(&mut self) -> Stays {
         match self.core.next() {
@@ -322,7 +345,7 @@ impl<H: Handler> Conn<H> {
             Next::Shutdown if self.unsent.is_none() && !self.state.sending_over => {
                 self.state.sending_over = true;
                 // A peer that is gone already needs no end of stream.
-                let _: io::Result<()> = self.socket.shutdown(Shutdown::Write);
+                let _: io::Result<()> = self.socket.shutdown();
             }
             Next::Shutdown | Next::AwaitEof | Next::Continue => {}
         }
@@ -337,6 +360,15 @@ struct Outbox<'t, 'r, H> {
     state: &'t mut State,
     index: u32,
     local: &'t mut Local<H>,
+}
+
+impl<H: Handler> Outbox<'_, '_, H> {
+    /// Calls the handler; where it panics, its connection closes.
+    fn call(mut self, handler: &mut H, act: impl FnOnce(&mut H, &mut Out<'_>)) {
+        if !guard(handler, |handler| act(handler, &mut Out::new(&mut self))) {
+            close(self.reply, CloseCode::INTERNAL, "");
+        }
+    }
 }
 
 impl<H: Handler> Outlet for Outbox<'_, '_, H> {
@@ -375,6 +407,21 @@ impl<H: Handler> Outlet for Outbox<'_, '_, H> {
     fn sender(&self) -> Sender {
         self.local.sender()
     }
+}
+
+/// Calls a handler; tells whether it returned. One that panics is told, and what it is told may
+/// panic as well.
+fn guard<H: Handler>(handler: &mut H, act: impl FnOnce(&mut H)) -> bool {
+    let returned = catch_unwind(AssertUnwindSafe(|| act(handler))).is_ok();
+    if !returned {
+        let _ = catch_unwind(AssertUnwindSafe(|| handler.panicked()));
+    }
+    returned
+}
+
+/// Whether what the peer sends may be answered now. While closing nothing is.
+fn has_room(core: &Connection<Server>) -> bool {
+    !core.is_open() || !core.is_above_high_water()
 }
 
 /// Starts the closing handshake as well as the code and the reason allow.

@@ -13,7 +13,7 @@
 //! or allocates, and an idle connection holds no buffer. What `sockeye-proto` says is carried out here
 //! and decided there.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod adopted;
 mod clock;
@@ -21,6 +21,7 @@ mod connection;
 mod mailbox;
 mod reactor;
 mod slab;
+mod socket;
 mod topics;
 mod wheel;
 mod worker;

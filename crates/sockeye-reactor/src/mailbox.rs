@@ -4,7 +4,7 @@
 //! or sent from another thread, and once per turn of a thread that has post.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 use sockeye_proto::handler::Remote;
@@ -31,7 +31,8 @@ pub(crate) enum Order<H> {
 
 /// The post of one thread.
 pub(crate) struct Mailbox<H> {
-    orders: Mutex<Vec<Order<H>>>,
+    /// `None` once the thread has ended.
+    orders: Mutex<Option<Vec<Order<H>>>>,
     /// There is post that the thread has not been woken for in vain.
     pending: AtomicBool,
     waker: Waker,
@@ -39,12 +40,17 @@ pub(crate) struct Mailbox<H> {
 
 impl<H> Mailbox<H> {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { orders: Mutex::default(), pending: AtomicBool::new(false), waker }
+        let orders = Mutex::new(Some(Vec::new()));
+        Self { orders, pending: AtomicBool::new(false), waker }
     }
 
-    /// Leaves an order, and wakes the thread unless that has been done for earlier ones.
+    /// Leaves an order, and wakes the thread unless that has been done for earlier ones. Where the
+    /// thread has ended, the order is dropped.
     pub(crate) fn put(&self, order: Order<H>) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
+        let mut orders = self.lock();
+        let Some(list) = &mut *orders else { return };
+        list.push(order);
+        drop(orders);
         if !self.pending.swap(true, Ordering::AcqRel) {
             // It can only fail for want of memory in the kernel, and then the next turn finds it.
             let _ = self.waker.wake();
@@ -56,7 +62,16 @@ impl<H> Mailbox<H> {
         if !self.pending.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
-        std::mem::take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes no more orders, and returns those that came too late.
+    pub(crate) fn close(&self) -> Vec<Order<H>> {
+        self.lock().take().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Order<H>>>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

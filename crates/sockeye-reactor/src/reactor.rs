@@ -43,7 +43,8 @@ impl<H: Handler> Reactor<H> {
             mailboxes.push(Arc::new(Mailbox::new(waker)));
             polls.push(poll);
         }
-        let mut threads = Vec::new();
+        // Dropped on the way out by an error, it stops the threads that run by then.
+        let mut reactor = Self { threads: Vec::new() };
         for (number, poll) in polls.into_iter().enumerate() {
             let others = mailboxes.iter().enumerate().filter(|(other, _)| *other != number);
             let others = others.map(|(_, mailbox)| mailbox.clone()).collect();
@@ -53,9 +54,9 @@ impl<H: Handler> Reactor<H> {
             let builder = thread::Builder::new().name(format!("reactor-{number}"));
             // A poller that fails leaves nothing to be done on its thread.
             let handle = builder.spawn(move || drop(worker.run()))?;
-            threads.push(Thread { mailbox, load, handle: Some(handle) });
+            reactor.threads.push(Thread { mailbox, load, handle: Some(handle) });
         }
-        Ok(Self { threads })
+        Ok(reactor)
     }
 
     /// Gives a connection to the thread that has the fewest.
@@ -94,13 +95,15 @@ impl<H: Handler> Reactor<H> {
 }
 
 impl<H> Drop for Reactor<H> {
-    /// Drops what is open, and waits for the threads.
+    /// Drops what is open, and waits for the threads, but not for one of them on itself: a handler
+    /// may hold the last handle.
     fn drop(&mut self) {
         for thread in &self.threads {
             thread.mailbox.put(Order::Stop);
         }
         for thread in &mut self.threads {
-            if let Some(handle) = thread.handle.take() {
+            let is_other = |handle: &JoinHandle<()>| handle.thread().id() != thread::current().id();
+            if let Some(handle) = thread.handle.take().filter(is_other) {
                 let _ = handle.join();
             }
         }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use sockeye_proto::handler::{Handler, Sender};
 use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Time, Utf8Bytes};
@@ -101,17 +100,32 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Runs until it is told to stop, or the poller fails.
+    /// Runs until it is told to stop, or the poller fails; then ends what is still open.
     pub(crate) fn run(mut self) -> io::Result<()> {
+        let result = self.serve();
+        for order in self.mailbox.close() {
+            if let Order::Adopt(_) = order {
+                self.lighten();
+            }
+        }
+        (0..self.connections.bound()).for_each(|index| self.remove(index));
+        result
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        let mut due = Vec::new();
+        let (mut again, mut due) = (Vec::new(), Vec::new());
         loop {
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
             let now = clock::now();
-            for index in std::mem::take(&mut self.again) {
+            std::mem::swap(&mut again, &mut self.again);
+            // One turn each, however often it was asked for.
+            again.sort_unstable();
+            again.dedup();
+            for index in again.drain(..) {
                 self.turn(index, now, |connection, turn| connection.read(false, turn));
             }
             for event in &events {
@@ -142,7 +156,7 @@ impl<H: Handler> Worker<H> {
 
     /// Returns how long nothing has to be done unless something happens.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() {
+        if !self.again.is_empty() || !self.local.publications.is_empty() {
             return Some(Duration::ZERO);
         }
         // A moment more, so that the tick has come when the wait is over.
@@ -160,12 +174,16 @@ impl<H: Handler> Worker<H> {
         local.key = connections.key(index);
         let Some(connection) = connections.at(index) else { return };
         let mut turn = Turn { index, now, buffer, out, local };
-        // A handler that panics ends its own connection and no other.
+        // A connection looks after its handler's panics; whatever else panics ends it, and what it
+        // leaves behind must not reach another.
         let stays = catch_unwind(AssertUnwindSafe(|| act(connection, &mut turn)));
-        let stays = stays
-            .or_else(|_| catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut turn))))
-            .unwrap_or(Stays::No);
+        let stays = stays.unwrap_or_else(|_| {
+            out.clear();
+            Stays::No
+        });
         let due = connection.core.poll_timeout();
+        // Before anyone leaves: who does must know its places.
+        self.settle();
         match stays {
             Stays::No => return self.remove(index),
             Stays::ReadAgain => self.again.push(index),
@@ -177,7 +195,6 @@ impl<H: Handler> Worker<H> {
         {
             self.wheel.set(index, due);
         }
-        self.settle();
     }
 
     /// Tells connections of their new places in topics.
@@ -190,6 +207,10 @@ impl<H: Handler> Worker<H> {
     }
 
     fn obey(&mut self, order: Order<H>, now: Time) {
+        if !matches!(order, Order::Publish(..)) {
+            // What was published before goes out before.
+            self.hand_out(now);
+        }
         match order {
             Order::Adopt(adopted) => self.adopt(*adopted, now),
             Order::Publish(topic, message) => self.local.publications.push((topic, message)),
@@ -220,12 +241,12 @@ impl<H: Handler> Worker<H> {
     /// Takes a connection in.
     fn adopt(&mut self, adopted: Adopted<H>, now: Time) {
         let Adopted { socket, core, mut received, handler } = adopted;
-        let connection = Conn::new(TcpStream::from_std(socket), core, handler);
+        let connection = Conn::new(socket, core, handler);
         let Some(key) = self.connections.insert(connection) else { return self.lighten() };
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = self.connections.at(key.index).is_some_and(|connection| {
             let token = Token(key.index as usize);
-            self.poll.registry().register(&mut connection.socket, token, interest).is_ok()
+            self.poll.registry().register(connection.socket.source(), token, interest).is_ok()
         });
         if !registered {
             return self.remove(key.index);

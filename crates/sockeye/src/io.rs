@@ -44,6 +44,21 @@ impl AnyIo {
         }
     }
 
+    /// Returns the TCP connection and the TLS session over it, if it is that of a server.
+    ///
+    /// # Errors
+    /// The transport itself, if it is none.
+    #[cfg(all(feature = "rustls", feature = "server"))]
+    pub fn into_server_tls(self) -> Result<(TcpStream, rustls::ServerConnection), Self> {
+        match self.0 {
+            Kind::Tls(tls) => match *tls {
+                tokio_rustls::TlsStream::Server(tls) => Ok(tls.into_inner()),
+                other => Err(other.into()),
+            },
+            other => Err(Self(other)),
+        }
+    }
+
     /// Returns the address of the other end of the TCP connection, if it is one.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.0 {

@@ -51,10 +51,10 @@ static ALLOCATOR: Counting = Counting;
 const MANY: usize = 200;
 
 /// The bound on an idle connection, in bytes.
-const IDLE: usize = 1024;
+const IDLE: usize = 512;
 
 /// The bound on one that a server runs: with the task, and the handler's own state in it.
-const IDLE_SERVED: usize = 2048;
+const IDLE_SERVED: usize = 1792;
 
 fn held() -> usize {
     HELD.load(Relaxed)
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_holds_less_than_a_kibibyte_and_a_long_message_passes_in_little() {
+    fn an_idle_connection_holds_less_than_half_a_kibibyte_and_a_long_message_passes_in_little() {
         idle_ends();
         idle_served();
         idle_tungstenite();

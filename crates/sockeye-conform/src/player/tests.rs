@@ -80,6 +80,28 @@ fn a_client_may_refuse_what_it_may_take() {
 }
 
 #[test]
+fn what_a_case_sends_without_a_pause_is_one_write() {
+    let writes = |id: &str| {
+        let mut player = asks(id);
+        player.record.opening = Some(Strict::Yes);
+        player.phase = Phase::Playing;
+        player.head.clear();
+        let next = || match player.next(Duration::ZERO) {
+            Act::Write(bytes) => Some(bytes.len()),
+            _ => None,
+        };
+        std::iter::from_fn(next).collect::<Vec<_>>()
+    };
+    let (close, text, ping) = (6 + 2, 6 + 12, 6);
+    assert_eq!(writes("7.1.4"), [close + text]);
+    assert_eq!(writes("7.1.3"), [close + ping]);
+    // Frames that ask for it stand alone.
+    assert_eq!(writes("3.3"), [6 + 13, 6 + 13, 6]);
+    // What stands behind a wait is not written before it is over.
+    assert_eq!(writes("6.4.2"), [6 + 12]);
+}
+
+#[test]
 fn a_client_that_stays_is_asked_for_an_echo_and_gives_itself_away() {
     let mut player = answers("HSC-001.5");
     let ask = until(&mut player, Duration::ZERO).unwrap();

@@ -144,8 +144,10 @@ pub(crate) struct Codec {
     inflate: Inflate,
     /// Compressed messages that came in.
     pub(crate) inflated: usize,
-    /// What the first of them held, for the exact check of a small window.
+    /// What the last of them held, for the exact inflater.
     history: Vec<u8>,
+    /// The peer has sent a final block, which it may (RFC 7692, section 7.2.3.4).
+    had_final_block: bool,
 }
 
 impl Codec {
@@ -158,6 +160,7 @@ impl Codec {
             inflate: Inflate::new(false, theirs.window_bits),
             inflated: 0,
             history: Vec::new(),
+            had_final_block: false,
         }
     }
 
@@ -173,29 +176,49 @@ impl Codec {
     pub(crate) fn inflate(&mut self, payload: &[u8]) -> Result<Vec<u8>, String> {
         if self.theirs.forgets && self.inflated > 0 {
             self.inflate = Inflate::new(false, self.theirs.window_bits);
+            self.history.clear();
         }
         self.inflated += 1;
-        let mut out = Vec::with_capacity(payload.len() * 4);
-        self.feed(payload, &mut out)?;
-        self.feed(&TAIL, &mut out)?;
-        if self.theirs.window_bits < 15 && self.inflated <= EXACT {
-            self.check_window(payload, &out)?;
+        let payload = &[payload, &TAIL].concat()[..];
+        let small = self.theirs.window_bits < 15 && self.inflated <= EXACT;
+        if self.had_final_block {
+            return self.inflate_slowly(payload);
         }
+        let mut out = Vec::with_capacity(payload.len() * 4);
+        if self.feed(payload, &mut out)? == Fed::UpToFinalBlock {
+            // Only the slow inflater goes on behind it, in this message and those to come.
+            self.had_final_block = true;
+            return self.inflate_slowly(payload);
+        }
+        if small {
+            let exact = self.inflate_slowly(payload)?;
+            return if exact == out { Ok(out) } else { Err("two inflaters disagree".into()) };
+        }
+        self.remember(&out);
         Ok(out)
     }
 
-    fn check_window(&mut self, payload: &[u8], message: &[u8]) -> Result<(), String> {
-        if self.theirs.forgets {
-            self.history.clear();
-        }
+    /// Inflates a message by the exact way, which refuses distances beyond the agreed window.
+    fn inflate_slowly(&mut self, payload: &[u8]) -> Result<Vec<u8>, String> {
         let start = self.history.len();
-        let payload = [payload, &TAIL].concat();
-        inflate::inflate(&payload, &mut self.history, 1 << self.theirs.window_bits)?;
-        let same = self.history.get(start..) == Some(message);
-        if same { Ok(()) } else { Err("two inflaters disagree".into()) }
+        inflate::inflate(payload, &mut self.history, 1 << self.theirs.window_bits)?;
+        let message = self.history.get(start..).unwrap_or_default().to_vec();
+        self.remember(&[]);
+        Ok(message)
     }
 
-    fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    /// Keeps as much of what came as the largest window holds.
+    fn remember(&mut self, message: &[u8]) {
+        let start = message.len().saturating_sub(WINDOW);
+        self.history.extend_from_slice(message.get(start..).unwrap_or_default());
+        let beyond = self.history.len().saturating_sub(WINDOW);
+        // Only now and then, since it moves the rest.
+        if beyond > WINDOW {
+            self.history.drain(..beyond);
+        }
+    }
+
+    fn feed(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<Fed, String> {
         let step = 64 << 10;
         loop {
             let made = out.len();
@@ -211,13 +234,20 @@ impl Codec {
                 return Err(format!("a message that inflates to more than {LONGEST} bytes"));
             }
             if status == zlib_rs::Status::StreamEnd {
-                return Err("a final block".into());
+                return Ok(Fed::UpToFinalBlock);
             }
             if new < step {
-                return if input.is_empty() { Ok(()) } else { Err("bytes left over".into()) };
+                return if input.is_empty() { Ok(Fed::All) } else { Err("bytes left over".into()) };
             }
         }
     }
+}
+
+/// How much of a message an inflater took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    All,
+    UpToFinalBlock,
 }
 
 /// Compresses bytes from an empty window, as the frames that are sent `packed`.
@@ -261,6 +291,9 @@ const LEVEL: i32 = 1;
 
 /// So many messages of a connection are checked against a small window to the byte; it is slow.
 const EXACT: usize = 32;
+
+/// The largest window, in bytes.
+const WINDOW: usize = 1 << 15;
 
 /// The end of an empty stored block, which stays off the wire (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -342,6 +375,20 @@ mod tests {
         assert_eq!(answer(full).as_deref(), Some(best));
         assert_eq!(answer("foo, permessage-deflate").as_deref(), Some("permessage-deflate"));
         assert_eq!(answer("foo"), None);
+    }
+
+    #[test]
+    fn messages_with_final_blocks_inflate_with_what_follows_them() {
+        // The example of RFC 7692, section 7.2.3.4, and the one of section 7.2.3.2 that refers back.
+        let is_final = b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00";
+        let refers_back = b"\xf2\x00\x11\x00\x00";
+        let mut codec = Codec::new(direction(false, 15), direction(false, 15));
+        for payload in [&is_final[..], refers_back, is_final, refers_back] {
+            assert_eq!(codec.inflate(payload).as_deref(), Ok(&b"Hello"[..]));
+        }
+        let mut codec = Codec::new(direction(true, 15), direction(true, 15));
+        assert_eq!(codec.inflate(is_final).as_deref(), Ok(&b"Hello"[..]));
+        assert!(codec.inflate(refers_back).is_err());
     }
 
     fn direction(forgets: bool, window_bits: u8) -> Direction {

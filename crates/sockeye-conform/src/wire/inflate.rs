@@ -1,16 +1,14 @@
 //! An inflater that holds to a window to the byte, by the shortest way and slowly.
 //!
 //! zlib-rs keeps 32 KiB of history whatever window it is told, so it cannot tell whether a peer
-//! keeps to a smaller one.
+//! keeps to a smaller one; and it stops at a final block, behind which a message may go on.
 
 /// Appends what a compressed message holds to `history`, which holds the messages before it.
 /// The payload is given with the four bytes that stay off the wire.
 pub(crate) fn inflate(payload: &[u8], history: &mut Vec<u8>, window: usize) -> Result<(), String> {
     let mut bits = Bits { bytes: payload, at: 0 };
     while bits.at / 8 < payload.len() {
-        if bits.take(1)? == 1 {
-            return Err("a final block".into());
-        }
+        let is_final = bits.take(1)? == 1;
         match bits.take(2)? {
             0 => stored(&mut bits, history)?,
             1 => {
@@ -30,6 +28,10 @@ pub(crate) fn inflate(payload: &[u8], history: &mut Vec<u8>, window: usize) -> R
                 codes(&mut bits, history, window, &literals, &distances)?;
             }
             _ => return Err("a block of the reserved type".into()),
+        }
+        if is_final {
+            // What follows begins at the next byte (RFC 7692, section 7.2.3.4).
+            bits.at = bits.at.next_multiple_of(8);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Every deadline is one moment; arming and disarming are stores. The host asks for the earliest
 //! with [`Connection::poll_timeout`] and need not follow each change: a timer that fires too early
-//! finds nothing due and asks again.
+//! finds nothing due and asks again. When a message must be complete stands with the message.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,7 +19,7 @@ use crate::time::Time;
 const MICROS_PER_BYTE: u64 = 1_000;
 
 /// A moment that never comes.
-const NEVER: Time = Time::from_micros(u64::MAX);
+pub(super) const NEVER: Time = Time::from_micros(u64::MAX);
 
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -29,15 +29,11 @@ pub(super) struct Clock {
     last_message: Time,
     /// When the keep-alive ping went out that is not answered yet.
     pinged: Time,
-    /// When the message being received must be complete.
-    message_by: Time,
     /// When some of the waiting output must have left.
     written_by: Time,
-    /// When the connection must be over.
-    closed_by: Time,
-    /// When the connection has lived long enough.
-    expires: Time,
-    rtt: Option<Duration>,
+    /// When the connection must be over: while it is open, with its lifetime; then, with the time
+    /// that closing may take.
+    over_by: Time,
 }
 
 impl Clock {
@@ -46,11 +42,8 @@ impl Clock {
             heard: now,
             last_message: now,
             pinged: NEVER,
-            message_by: NEVER,
             written_by: NEVER,
-            closed_by: NEVER,
-            expires: timeouts.lifetime.map_or(NEVER, |lifetime| now + lifetime),
-            rtt: None,
+            over_by: timeouts.lifetime.map_or(NEVER, |lifetime| now + lifetime),
         }
     }
 
@@ -58,25 +51,9 @@ impl Clock {
         self.heard = now;
     }
 
-    pub(super) fn begin_message(&mut self, by: Time) {
-        self.message_by = by;
-    }
-
-    pub(super) fn end_message(&mut self, now: Time) {
-        self.message_by = NEVER;
+    /// Takes note that a message, or a piece of one, was handed out.
+    pub(super) fn hear_message(&mut self, now: Time) {
         self.last_message = now;
-    }
-
-    /// Takes note of a piece. It lifts the bound on the message's time, since a message that is read
-    /// in pieces pins nothing, and counts as a message does for the idle time.
-    pub(super) fn hear_piece(&mut self, now: Time) {
-        self.message_by = NEVER;
-        self.last_message = now;
-    }
-
-    /// Bounds how long closing may take. What happens during it never puts the end off.
-    pub(super) fn close_until(&mut self, by: Time) {
-        self.closed_by = self.closed_by.min(by);
     }
 
     /// Takes note of output that waits although `count` bytes have just left. Each byte that leaves
@@ -94,14 +71,33 @@ impl Clock {
     }
 
     /// Matches a pong with the last keep-alive ping and returns the round-trip time.
-    pub(super) fn pong(&mut self, payload: &[u8], now: Time) -> Option<Duration> {
+    fn pong(&mut self, payload: &[u8], now: Time) -> Option<Duration> {
         if self.pinged == NEVER || payload != ping_payload(self.pinged) {
             return None;
         }
         let rtt = now - self.pinged;
         self.pinged = NEVER;
-        self.rtt = Some(rtt);
-        self.rtt
+        Some(rtt)
+    }
+}
+
+/// A round-trip time in four bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoundTrip {
+    /// `u32::MAX` if there is none.
+    micros: u32,
+}
+
+impl RoundTrip {
+    pub(super) const UNKNOWN: Self = Self { micros: u32::MAX };
+
+    fn new(rtt: Duration) -> Self {
+        let micros = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
+        Self { micros: micros.min(u32::MAX - 1) }
+    }
+
+    fn get(self) -> Option<Duration> {
+        (self.micros != u32::MAX).then(|| Duration::from_micros(self.micros.into()))
     }
 }
 
@@ -111,12 +107,12 @@ impl<R: Role> Connection<R> {
         let clock = &self.clock;
         let due = match self.phase {
             Phase::Ended => NEVER,
-            Phase::Closing | Phase::Closed | Phase::Failed => clock.closed_by,
+            Phase::Closing | Phase::Closed | Phase::Failed => clock.over_by,
             Phase::Open => {
                 let keepalive = self.keepalive_due().unwrap_or(NEVER);
                 let idle = self.idle_due().unwrap_or(NEVER);
-                let first = keepalive.min(idle).min(clock.message_by);
-                first.min(clock.written_by).min(clock.expires)
+                let first = keepalive.min(idle).min(self.inbound.message_by());
+                first.min(clock.written_by).min(clock.over_by)
             }
         };
         (due != NEVER).then_some(due)
@@ -136,11 +132,11 @@ impl<R: Role> Connection<R> {
                     self.fail(error, now, out);
                 }
             }),
-            Phase::Closing if is_due(self.clock.closed_by, now) => {
+            Phase::Closing if is_due(self.clock.over_by, now) => {
                 self.end_abnormally(Side::Transport);
                 Err(Timeout::Close.into())
             }
-            Phase::Closed | Phase::Failed if is_due(self.clock.closed_by, now) => {
+            Phase::Closed | Phase::Failed if is_due(self.clock.over_by, now) => {
                 self.phase = Phase::Ended;
                 Ok(())
             }
@@ -151,7 +147,9 @@ impl<R: Role> Connection<R> {
     /// Closes the connection with 1001 at `time`, whatever happens on it, instead of at the end of
     /// [`Timeouts::lifetime`]. Hosts of many connections spread it, so that not all return at once.
     pub fn expire_at(&mut self, time: Time) {
-        self.clock.expires = time;
+        if self.phase == Phase::Open {
+            self.clock.over_by = time;
+        }
     }
 
     /// Takes note that the host does not read, because the application does not: until it reads
@@ -159,18 +157,32 @@ impl<R: Role> Connection<R> {
     /// each [`handle_timeout`](Self::handle_timeout) while it lasts.
     pub fn reading_paused(&mut self, now: Time) {
         self.clock.hear(now);
-        if self.clock.message_by != NEVER {
-            self.clock.message_by = now + self.config.timeouts.message;
-        }
+        self.inbound.put_off_message(now + self.config.timeouts.message);
     }
 
-    /// Returns the round-trip time that the last answered keep-alive ping measured.
+    /// Returns the round-trip time that the last answered keep-alive ping measured;
+    /// [`Event::Pong`](crate::Event::Pong) tells one that is longer than 71 minutes.
     pub fn rtt(&self) -> Option<Duration> {
-        self.clock.rtt
+        self.rtt.get()
+    }
+
+    /// Matches a pong with the last keep-alive ping and returns the round-trip time.
+    pub(super) fn hear_pong(&mut self, payload: &[u8], now: Time) -> Option<Duration> {
+        let rtt = self.clock.pong(payload, now)?;
+        self.rtt = RoundTrip::new(rtt);
+        Some(rtt)
+    }
+
+    /// Leaves the open phase, or moves on towards the end. What happens during closing never puts
+    /// the end off.
+    pub(super) fn enter(&mut self, phase: Phase, by: Time) {
+        let was_open = self.phase == Phase::Open;
+        self.clock.over_by = if was_open { by } else { self.clock.over_by.min(by) };
+        self.phase = phase;
     }
 
     fn open_timeout(&mut self, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
-        let late = if is_due(self.clock.message_by, now) {
+        let late = if is_due(self.inbound.message_by(), now) {
             Some(Timeout::Message)
         } else if is_due(self.clock.written_by, now) {
             Some(Timeout::WriteStall)
@@ -182,7 +194,7 @@ impl<R: Role> Connection<R> {
             self.fail(&error, now, out);
             return Err(error);
         }
-        if is_due(self.clock.expires, now) {
+        if is_due(self.clock.over_by, now) {
             return self.close(Some(CloseCode::AWAY), "lifetime", now, out);
         }
         if self.idle_due().is_some_and(|due| is_due(due, now)) {
@@ -232,4 +244,22 @@ fn is_due(deadline: Time, now: Time) -> bool {
 /// Makes the payload of a keep-alive ping: the moment it was sent, to know its pong by.
 fn ping_payload(sent: Time) -> [u8; 8] {
     sent.as_micros().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_kept_to_the_microsecond_and_one_of_hours_as_the_longest() {
+        assert_eq!(RoundTrip::UNKNOWN.get(), None);
+        for micros in [0, 1, 999_999, 3_600_000_000] {
+            let rtt = Duration::from_micros(micros);
+            assert_eq!(RoundTrip::new(rtt).get(), Some(rtt));
+        }
+        let longest = Duration::from_micros(u64::from(u32::MAX) - 1);
+        for long in [longest, Duration::from_secs(7_200), Duration::MAX] {
+            assert_eq!(RoundTrip::new(long).get(), Some(longest));
+        }
+    }
 }

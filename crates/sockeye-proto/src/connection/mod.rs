@@ -21,10 +21,10 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::frame::{Opcode, Rules};
 use crate::memory::{self, NoMemory, Own};
-use crate::role::Role;
+use crate::role::{Role, Server};
 use crate::time::Time;
 
-use clock::Clock;
+use clock::{Clock, RoundTrip};
 #[cfg(feature = "deflate")]
 use compression::Compression;
 use receive::Inbound;
@@ -43,6 +43,8 @@ pub struct Connection<R: Role> {
     role: R,
     config: Arc<Config>,
     phase: Phase,
+    delivery: Delivery,
+    rtt: RoundTrip,
     inbound: Inbound,
     outbound: Outbound,
     clock: Clock,
@@ -50,6 +52,9 @@ pub struct Connection<R: Role> {
     #[cfg(feature = "deflate")]
     compression: Option<Box<Compression>>,
 }
+
+// A host may hold a million of these at rest. What only a connection at work needs stands in boxes.
+const _: () = assert!(size_of::<Connection<Server>>() <= 120);
 
 /// Where in its life the connection is (RFC 6455 sections 4.1 and 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +117,8 @@ impl<R: Role> Connection<R> {
         Self {
             role,
             phase: Phase::Open,
+            delivery: Delivery::Whole,
+            rtt: RoundTrip::UNKNOWN,
             inbound: Inbound::new(&config.limits, now),
             outbound: Outbound::default(),
             clock: Clock::new(&config.timeouts, now),
@@ -176,9 +183,8 @@ impl<R: Role> Connection<R> {
             return Ok(());
         }
         self.append_frame(Opcode::Close, body.as_bytes(), out)?;
-        self.phase = Phase::Closing;
+        self.enter(Phase::Closing, now + self.config.timeouts.close);
         self.inbound.discard_message();
-        self.clock.close_until(now + self.config.timeouts.close);
         self.keep_ending(code.unwrap_or(CloseCode::NO_STATUS), reason, false, Side::Local);
         Ok(())
     }
@@ -215,11 +221,10 @@ impl<R: Role> Connection<R> {
     /// Completes the closing handshake.
     fn close_cleanly(&mut self, code: CloseCode, reason: &str, now: Time) {
         let by = if self.phase == Phase::Open { Side::Remote } else { Side::Local };
-        self.phase = Phase::Closed;
-        self.keep_ending(code, reason, true, by);
         let timeouts = &self.config.timeouts;
         let wait = if self.role.is_server() { timeouts.close } else { timeouts.linger };
-        self.clock.close_until(now + wait);
+        self.enter(Phase::Closed, now + wait);
+        self.keep_ending(code, reason, true, by);
         self.release();
     }
 
@@ -233,8 +238,7 @@ impl<R: Role> Connection<R> {
             // Where there is no memory for it, the peer sees the transport close.
             let _ = self.append_frame(Opcode::Close, body.as_bytes(), out);
         }
-        self.phase = Phase::Failed;
-        self.clock.close_until(now + self.config.timeouts.close);
+        self.enter(Phase::Failed, now + self.config.timeouts.close);
         self.keep_ending(code, body.reason(), false, Side::Local);
         self.release();
     }
@@ -253,7 +257,8 @@ impl<R: Role> Connection<R> {
 
     /// Lets go of what only an open connection needs.
     fn release(&mut self) {
-        self.inbound.discard_message();
+        self.inbound.release();
+        self.outbound.forget_pongs();
         #[cfg(feature = "deflate")]
         {
             self.compression = None;

@@ -2,29 +2,32 @@
 //!
 //! Every byte is looked at once, wherever reads cut the stream. A message in one uncompressed frame
 //! that lies whole in the caller's buffer is unmasked there and handed out from there; anything else
-//! is gathered in one buffer, which is dropped with the message. `inflate` reads the compressed ones.
+//! is gathered in one buffer, which is dropped with the message. `inflate` reads the compressed ones,
+//! `unfinished` keeps what a read leaves unfinished.
 
 #[cfg(feature = "deflate")]
 mod inflate;
 mod rate;
+mod unfinished;
 
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 
+use super::clock::NEVER;
 use super::{Connection, Phase, Reply};
 use crate::close::CloseFrame;
-use crate::config::Limits;
-use crate::error::{Error, Limit, LimitError, PeerError};
-use crate::frame::{Header, MAX_HEADER, Opcode};
+use crate::error::{Error, LimitError, PeerError};
+use crate::frame::{Header, Opcode};
 use crate::mask::{self, Key};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::message::{Event, Kind, Message, Piece, Position};
 use crate::role::Role;
 use crate::time::Time;
-use crate::utf8::{self, Binary, InvalidUtf8, MessageBuf, Text};
+use crate::utf8::{self, Binary, InvalidUtf8, Text};
 
-use rate::ControlRate;
+pub(super) use unfinished::Inbound;
+use unfinished::{Frame, OpenMessage, Unfinished};
 
 /// How messages are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,44 +39,6 @@ pub enum Delivery {
     Pieces,
 }
 
-/// What this end knows of the bytes that came so far.
-#[derive(Debug)]
-pub(super) struct Inbound {
-    delivery: Delivery,
-    /// A header that a read cut: its first `header_len` bytes.
-    header: [u8; MAX_HEADER],
-    header_len: u8,
-    frame: Option<Frame>,
-    open: Option<OpenMessage>,
-    message: MessageBuf,
-    /// What `message` holds was handed out, and goes when the next event is asked for.
-    handed_out: bool,
-    /// The payload of a control frame that a read cut.
-    control: Vec<u8>,
-    control_rate: ControlRate,
-}
-
-/// The frame whose payload is being read.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    opcode: Opcode,
-    fin: bool,
-    mask: Option<Key>,
-    remaining: u64,
-}
-
-/// The message whose frames are being read.
-#[derive(Clone, Copy, Debug)]
-struct OpenMessage {
-    kind: Kind,
-    compressed: bool,
-    fragments: u32,
-    /// Payload bytes announced so far, as they are on the wire.
-    announced: u64,
-    /// Part of it was handed out as pieces, so the rest must be too.
-    in_pieces: bool,
-}
-
 /// Where the bytes of an event stand.
 enum Source {
     Input(Range<usize>),
@@ -83,8 +48,7 @@ enum Source {
 
 /// An event, before its bytes are borrowed.
 enum Found {
-    TextInPlace(Range<usize>, Option<Key>),
-    BinaryInPlace(Range<usize>),
+    InPlace(Kind, Range<usize>, Option<Key>),
     Gathered(Kind),
     Piece(Kind, Source, Position),
     Ping(Source),
@@ -93,51 +57,39 @@ enum Found {
 }
 
 impl Found {
-    /// Whether the event's bytes stand in the caller's input, or it has none.
-    fn is_in_place(&self) -> bool {
-        match self {
-            Self::TextInPlace(..) | Self::BinaryInPlace(_) | Self::Close(_) => true,
-            Self::Gathered(_) => false,
-            Self::Piece(_, source, _) | Self::Ping(source) | Self::Pong(source, _) => {
-                matches!(source, Source::Input(_))
-            }
-        }
-    }
-
     /// Borrows the event's bytes from where they stand. `None` for text in place, which
     /// [`text_in_place`] has to check first.
+    #[inline]
     fn event<'b>(
         self,
-        input: &'b [u8],
-        message: &'b mut MessageBuf,
-        control: &'b [u8],
+        input: &'b mut [u8],
+        unfinished: Option<&'b mut Unfinished>,
     ) -> Option<Event<'b>> {
-        let here = |range| input.get(range).unwrap_or_default();
         Some(match self {
-            Self::TextInPlace(..) => return None,
-            Self::BinaryInPlace(range) => {
-                Event::Message(Message::Binary(Binary::in_place(here(range))))
+            Self::InPlace(Kind::Text, ..) => return None,
+            Self::InPlace(Kind::Binary, range, mask) => {
+                let bytes = input.get_mut(range).unwrap_or_default();
+                if let Some(key) = mask {
+                    mask::apply(bytes, key);
+                }
+                Event::Message(Message::Binary(Binary::in_place(bytes)))
             }
-            Self::Gathered(Kind::Binary) => Event::Message(Message::Binary(message.binary())),
-            // Checked to its last byte before it was found.
-            Self::Gathered(Kind::Text) => Event::Message(Message::Text(message.text()?)),
+            // A text was checked to its last byte before it was found.
+            Self::Gathered(kind) => Event::Message(unfinished?.gathered(kind)?),
             Self::Piece(kind, source, position) => {
-                let bytes = match source {
-                    Source::Input(range) => here(range),
-                    Source::Gathered | Source::Control => message.as_bytes(),
-                };
-                Event::Piece(Piece { kind, bytes, position })
+                Event::Piece(Piece { kind, bytes: source.bytes(input, unfinished), position })
             }
-            Self::Ping(Source::Input(range)) => Event::Ping(here(range)),
-            Self::Ping(_) => Event::Ping(control),
-            Self::Pong(Source::Input(range), rtt) => Event::Pong { payload: here(range), rtt },
-            Self::Pong(_, rtt) => Event::Pong { payload: control, rtt },
+            Self::Ping(source) => Event::Ping(source.bytes(input, unfinished)),
+            Self::Pong(source, rtt) => {
+                Event::Pong { payload: source.bytes(input, unfinished), rtt }
+            }
             Self::Close(frame) => Event::Close(frame),
         })
     }
 }
 
 /// Unmasks and checks a text where it stands.
+#[inline]
 fn text_in_place(
     input: &mut [u8],
     range: Range<usize>,
@@ -186,7 +138,7 @@ impl<R: Role> Connection<R> {
     /// Chooses how messages are handed out from the next event on. A message of which a piece was
     /// handed out goes on in pieces to its end.
     pub fn set_delivery(&mut self, delivery: Delivery) {
-        self.inbound.delivery = delivery;
+        self.delivery = delivery;
     }
 }
 
@@ -202,12 +154,11 @@ impl<R: Role> Events<'_, R> {
             Err(error) => return Some(Err(self.fail(error))),
         };
         let Self { connection, input, now, out, .. } = self;
-        if let Found::TextInPlace(range, mask) = found {
+        if let Found::InPlace(Kind::Text, range, mask) = found {
             let text = text_in_place(input, range, mask);
             return Some(text.inspect_err(|error| connection.fail(error, *now, out)));
         }
-        let Inbound { message, control, .. } = &mut connection.inbound;
-        found.event(input, message, control).map(Ok)
+        found.event(input, connection.inbound.get_mut()).map(Ok)
     }
 
     /// Hands the next event to `f` together with the connection, so that it can be answered while it
@@ -224,24 +175,20 @@ impl<R: Role> Events<'_, R> {
             Err(error) => return Some(Err(self.fail(error))),
         };
         let Self { connection, input, now, out, .. } = self;
-        if let Found::TextInPlace(range, mask) = found {
+        if let Found::InPlace(Kind::Text, range, mask) = found {
             let text = text_in_place(input, range, mask);
             let text = text.inspect_err(|error| connection.fail(error, *now, out));
             return Some(text.map(|event| f(event, &mut Reply { connection, out, now: *now })));
         }
-        if found.is_in_place() {
-            let mut none = MessageBuf::default();
-            let event = found.event(input, &mut none, &[])?;
-            return Some(Ok(f(event, &mut Reply { connection, out, now: *now })));
-        }
         // What was gathered moves aside meanwhile: the event must not borrow from the connection
         // that answers it.
-        let (mut message, control) = connection.inbound.take_gathered();
-        let event = found.event(input, &mut message, &control)?;
+        let mut aside = connection.inbound.take();
+        let event = found.event(input, aside.as_deref_mut())?;
         let result = f(event, &mut Reply { connection, out, now: *now });
-        // A connection that was closed meanwhile has no use for it any more.
-        if connection.is_open() {
-            (connection.inbound.message, connection.inbound.control) = (message, control);
+        connection.inbound.put_back(aside);
+        if !connection.is_open() {
+            // It was closed meanwhile, and hands no message out any more.
+            connection.inbound.discard_message();
         }
         Some(Ok(result))
     }
@@ -266,16 +213,19 @@ impl<R: Role> Events<'_, R> {
                 self.at = self.input.len();
                 return Ok(None);
             }
-            let step = match self.connection.inbound.frame {
+            let step = match self.connection.inbound.frame() {
                 None => self.read_header()?,
                 Some(frame) if frame.opcode.is_control() => self.read_control(frame)?,
-                Some(frame) if self.connection.phase == Phase::Closing => self.skip(frame),
+                Some(frame) if self.connection.phase == Phase::Closing => self.skip(frame)?,
                 Some(frame) => self.read_data(frame)?,
             };
             match step {
                 Step::Found(found) => return Ok(Some(found)),
                 Step::GoOn => {}
-                Step::NeedMore => return Ok(None),
+                Step::NeedMore => {
+                    self.connection.inbound.drop_handed_out();
+                    return Ok(None);
+                }
             }
         }
     }
@@ -289,51 +239,70 @@ impl<R: Role> Events<'_, R> {
         if self.rest().is_empty() {
             return Ok(Step::NeedMore);
         }
-        let rules = self.connection.rules();
-        let saved = usize::from(self.connection.inbound.header_len);
-        if saved == 0
-            && let Some((header, len)) = Header::read(self.rest(), rules)?
+        if !self.connection.inbound.is_in_header()
+            && let Some((header, len)) = Header::read(self.rest(), self.connection.rules())?
         {
             self.at += len;
             return self.begin_frame(header);
         }
-        let mut bytes = self.connection.inbound.header;
-        let free = bytes.get_mut(saved..).unwrap_or_default();
-        let taken = free.len().min(self.rest().len());
-        if let (Some(free), Some(new)) = (free.get_mut(..taken), self.rest().get(..taken)) {
-            free.copy_from_slice(new);
-        }
+        self.read_cut_header()
+    }
+
+    /// Reads on in a header that a read cut or is about to cut.
+    #[cold]
+    fn read_cut_header(&mut self) -> Result<Step, Error> {
+        let rules = self.connection.rules();
+        let unfinished = self.connection.inbound.keep()?;
+        let saved = usize::from(unfinished.header_len);
+        let free = unfinished.header.get_mut(saved..).unwrap_or_default();
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let taken = free.iter_mut().zip(rest).map(|(free, new)| *free = *new).count();
         let known = saved + taken;
-        let inbound = &mut self.connection.inbound;
-        match Header::read(bytes.get(..known).unwrap_or_default(), rules)? {
+        match Header::read(unfinished.header.get(..known).unwrap_or_default(), rules)? {
             Some((header, len)) => {
-                inbound.header_len = 0;
+                unfinished.header_len = 0;
                 self.at += len - saved;
                 self.begin_frame(header)
             }
             None => {
-                inbound.header = bytes;
-                inbound.header_len = u8::try_from(known).unwrap_or_default();
+                unfinished.header_len = u8::try_from(known).unwrap_or_default();
                 self.at += taken;
                 Ok(Step::NeedMore)
             }
         }
     }
 
-    /// Checks that the frame may come now, before any of its payload.
+    /// Checks that the frame may come now, before any of its payload. One that stands whole in the
+    /// input is read from there and leaves nothing behind.
     fn begin_frame(&mut self, header: Header) -> Result<Step, Error> {
         let connection = &mut *self.connection;
         let Header { fin, compressed, opcode, mask, len } = header;
+        let frame = Frame { opcode, fin, mask, remaining: len };
         if opcode.is_control() {
             if opcode != Opcode::Close {
                 let rate = connection.config.limits.control_rate;
                 connection.inbound.control_rate.take(rate, self.now)?;
             }
-        } else {
-            connection.begin_data(opcode, compressed, len, self.now)?;
+            return self.read_control(frame);
         }
-        connection.inbound.frame = Some(Frame { opcode, fin, mask, remaining: len });
+        let open = connection.begin_data(opcode, compressed, len, self.now)?;
+        if let Some(range) = self.whole(&frame, &open) {
+            self.connection.check_limits(&open)?;
+            return self.whole_in_place(frame, open, range);
+        }
+        let unfinished = self.connection.inbound.keep()?;
+        (unfinished.frame, unfinished.open) = (Some(frame), Some(open));
         Ok(Step::GoOn)
+    }
+
+    /// Returns where the message stands if it does so whole, and is to be handed out from there.
+    fn whole(&self, frame: &Frame, open: &OpenMessage) -> Option<Range<usize>> {
+        let is_plain = frame.fin && open.fragments == 1 && !open.compressed;
+        if !is_plain || self.connection.phase != Phase::Open {
+            return None;
+        }
+        let range = self.arrived(frame);
+        (range.len() as u64 == open.announced).then_some(range)
     }
 
     /// Returns where in the input the payload that arrived of `frame` stands.
@@ -344,11 +313,16 @@ impl<R: Role> Events<'_, R> {
     }
 
     /// Takes note that `range` of the frame's payload was used.
-    fn use_up(&mut self, mut frame: Frame, range: &Range<usize>) {
+    fn use_up(&mut self, mut frame: Frame, range: &Range<usize>) -> Result<(), NoMemory> {
         self.at = range.end;
         frame.remaining -= range.len() as u64;
         frame.mask = frame.mask.map(|key| mask::turn(key, range.len()));
-        self.connection.inbound.frame = (frame.remaining > 0).then_some(frame);
+        if frame.remaining > 0 {
+            self.connection.inbound.keep()?.frame = Some(frame);
+        } else {
+            self.connection.inbound.end_frame();
+        }
+        Ok(())
     }
 
     fn read_control(&mut self, frame: Frame) -> Result<Step, Error> {
@@ -358,22 +332,25 @@ impl<R: Role> Events<'_, R> {
             mask::apply(arrived, key);
         }
         let complete = range.len() as u64 == frame.remaining;
-        let control = &mut self.connection.inbound.control;
-        let source = if complete && control.is_empty() {
+        let inbound = &mut self.connection.inbound;
+        let was_cut = inbound.get().is_some_and(|unfinished| !unfinished.control.is_empty());
+        let source = if complete && !was_cut {
             Source::Input(range.clone())
         } else {
+            let control = &mut inbound.keep()?.control;
             memory::reserve(control, arrived.len())?;
             control.extend_from_slice(arrived);
             Source::Control
         };
-        self.use_up(frame, &range);
+        self.use_up(frame, &range)?;
         if complete { self.end_control(frame.opcode, source) } else { Ok(Step::NeedMore) }
     }
 
     fn end_control(&mut self, opcode: Opcode, source: Source) -> Result<Step, Error> {
         let connection = &mut *self.connection;
         // A cut payload moves out, so that the connection can be changed; it is short and rare.
-        let control = core::mem::take(&mut connection.inbound.control);
+        let unfinished = connection.inbound.get_mut();
+        let control = unfinished.map(|it| core::mem::take(&mut it.control)).unwrap_or_default();
         let payload = match &source {
             Source::Input(range) => self.input.get(range.clone()).unwrap_or_default(),
             Source::Gathered | Source::Control => &control,
@@ -384,7 +361,7 @@ impl<R: Role> Events<'_, R> {
                 Found::Ping(source)
             }
             Opcode::Pong => {
-                let rtt = connection.clock.pong(payload, self.now);
+                let rtt = connection.hear_pong(payload, self.now);
                 Found::Pong(source, rtt)
             }
             _ => {
@@ -393,34 +370,38 @@ impl<R: Role> Events<'_, R> {
                 Found::Close(frame)
             }
         };
-        connection.inbound.control = control;
+        if let Some(unfinished) = connection.inbound.get_mut() {
+            unfinished.control = control;
+        }
         Ok(Step::Found(found))
     }
 
     /// Passes over the payload of a data frame: after our Close frame, data is of no interest.
-    fn skip(&mut self, frame: Frame) -> Step {
+    fn skip(&mut self, frame: Frame) -> Result<Step, NoMemory> {
         let range = self.arrived(&frame);
         let complete = range.len() as u64 == frame.remaining;
-        self.use_up(frame, &range);
+        self.use_up(frame, &range)?;
         if !complete {
-            return Step::NeedMore;
+            return Ok(Step::NeedMore);
         }
         if frame.fin {
-            self.connection.inbound.open = None;
+            self.connection.inbound.end_message();
         }
-        Step::GoOn
+        Ok(Step::GoOn)
     }
 
     fn read_data(&mut self, frame: Frame) -> Result<Step, Error> {
-        let Some(open) = self.connection.inbound.open else {
+        let Some(open) = self.connection.inbound.open() else {
             return Err(PeerError::UnexpectedContinuation.into());
         };
-        if self.connection.inbound.must_hand_over(open) {
-            return Ok(self.hand_over_gathered(open));
+        let hands_out_pieces = self.connection.hands_out_pieces(&open);
+        if hands_out_pieces && self.connection.inbound.has_gathered() {
+            // Bytes were gathered before pieces were asked for, and go out first.
+            return self.hand_over_gathered(open);
         }
-        // A message in pieces may be of any length, but while it is empty it is work for nothing.
-        if open.announced == 0 || !self.connection.inbound.hands_out_pieces(open) {
-            open.check(&self.connection.config.limits)?;
+        self.connection.check_limits(&open)?;
+        if let Some(range) = self.whole(&frame, &open) {
+            return self.whole_in_place(frame, open, range);
         }
         let range = self.arrived(&frame);
         let complete = range.len() as u64 == frame.remaining;
@@ -432,34 +413,42 @@ impl<R: Role> Events<'_, R> {
             return Ok(Step::NeedMore);
         }
         let is_last = complete && frame.fin;
-        if self.connection.inbound.hands_out_pieces(open) {
+        if hands_out_pieces {
             return self.piece_in_place(frame, open, range, is_last);
-        }
-        if is_last && open.fragments == 1 && range.len() as u64 == open.announced {
-            return Ok(Step::Found(self.whole_in_place(frame, open, range)));
         }
         let arrived = self.input.get(range.clone()).unwrap_or_default();
         let longest = self.connection.config.limits.message;
-        let message = &mut self.connection.inbound.message;
+        let message = &mut self.connection.inbound.keep()?.message;
         message.append(arrived, frame.mask, longest)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }
-        self.use_up(frame, &range);
+        self.use_up(frame, &range)?;
         if is_last { self.finish_gathered(open) } else { Ok(Step::GoOn) }
     }
 
     /// Hands out a message that stands whole in the input.
-    fn whole_in_place(&mut self, frame: Frame, open: OpenMessage, range: Range<usize>) -> Found {
-        self.use_up(frame, &range);
+    #[inline]
+    fn whole_in_place(
+        &mut self,
+        frame: Frame,
+        open: OpenMessage,
+        range: Range<usize>,
+    ) -> Result<Step, Error> {
+        self.at = range.end;
+        self.connection.inbound.end_frame();
         self.end_message();
+        if !self.connection.hands_out_pieces(&open) {
+            return Ok(Step::Found(Found::InPlace(open.kind, range, frame.mask)));
+        }
         match open.kind {
-            Kind::Text => Found::TextInPlace(range, frame.mask),
-            Kind::Binary => {
-                self.unmask(&range, frame.mask);
-                Found::BinaryInPlace(range)
+            Kind::Binary => self.unmask(&range, frame.mask),
+            Kind::Text => {
+                let bytes = self.input.get_mut(range.clone()).unwrap_or_default();
+                utf8::unmask_text(bytes, frame.mask).map_err(not_utf8)?;
             }
         }
+        Ok(Step::Found(Found::Piece(open.kind, Source::Input(range), Position::Last)))
     }
 
     fn unmask(&mut self, range: &Range<usize>, mask: Option<Key>) {
@@ -478,22 +467,22 @@ impl<R: Role> Events<'_, R> {
     ) -> Result<Step, Error> {
         if range.is_empty() && !is_last {
             // Nothing has gone out in pieces yet, so the message may still be asked for whole.
-            self.use_up(frame, &range);
+            self.use_up(frame, &range)?;
             return Ok(Step::GoOn);
         }
         self.unmask(&range, frame.mask);
-        self.connection.begin_pieces(open, self.now);
-        let inbound = &mut self.connection.inbound;
+        self.connection.begin_pieces(open, self.now)?;
         if open.kind == Kind::Text {
             let bytes = self.input.get(range.clone()).unwrap_or_default();
-            inbound.message.check_passing(bytes).map_err(not_utf8)?;
-            if is_last && !inbound.message.is_complete_text() {
+            let message = &mut self.connection.inbound.keep()?.message;
+            message.check_passing(bytes).map_err(not_utf8)?;
+            if is_last && !message.is_complete_text() {
                 return Err(PeerError::InvalidUtf8.into());
             }
         }
-        self.use_up(frame, &range);
+        self.use_up(frame, &range)?;
         if is_last {
-            self.connection.inbound.message.reset();
+            self.connection.inbound.discard_message();
             self.end_message();
         }
         let position = if is_last { Position::Last } else { Position::More };
@@ -501,139 +490,83 @@ impl<R: Role> Events<'_, R> {
     }
 
     /// Hands out, as a first piece, what was gathered before pieces were asked for.
-    fn hand_over_gathered(&mut self, open: OpenMessage) -> Step {
-        self.connection.begin_pieces(open, self.now);
-        self.connection.inbound.handed_out = true;
-        Step::Found(Found::Piece(open.kind, Source::Gathered, Position::More))
+    fn hand_over_gathered(&mut self, open: OpenMessage) -> Result<Step, Error> {
+        self.connection.begin_pieces(open, self.now)?;
+        self.connection.inbound.hand_out();
+        Ok(Step::Found(Found::Piece(open.kind, Source::Gathered, Position::More)))
     }
 
     /// Hands out a message whose last byte has been gathered.
     fn finish_gathered(&mut self, open: OpenMessage) -> Result<Step, Error> {
-        let message = &self.connection.inbound.message;
-        if open.kind == Kind::Text && !message.is_complete_text() {
+        if open.kind == Kind::Text && !self.connection.inbound.is_complete_text() {
             return Err(PeerError::InvalidUtf8.into());
         }
         self.end_message();
-        self.connection.inbound.handed_out = true;
+        self.connection.inbound.hand_out();
         Ok(Step::Found(Found::Gathered(open.kind)))
     }
 
     fn end_message(&mut self) {
-        self.connection.inbound.open = None;
-        self.connection.clock.end_message(self.now);
+        self.connection.inbound.end_message();
+        self.connection.clock.hear_message(self.now);
     }
 }
 
 impl<R: Role> Connection<R> {
-    /// Checks that a data frame may come now and counts it. Whether the message is still within the
+    /// Checks that a data frame may come now and counts it in its message. Whether the message is still within the
     /// limits is asked where it is read, since the way of delivery may change in between.
     fn begin_data(
-        &mut self,
+        &self,
         opcode: Opcode,
         compressed: bool,
         len: u64,
         now: Time,
-    ) -> Result<(), Error> {
-        let open = match (opcode, self.inbound.open) {
-            (Opcode::Continuation, None) => return Err(PeerError::UnexpectedContinuation.into()),
+    ) -> Result<OpenMessage, PeerError> {
+        Ok(match (opcode, self.inbound.open()) {
+            (Opcode::Continuation, None) => return Err(PeerError::UnexpectedContinuation),
             (Opcode::Continuation, Some(open)) => OpenMessage {
                 fragments: open.fragments.saturating_add(1),
                 announced: open.announced.saturating_add(len),
                 ..open
             },
-            (_, Some(_)) => return Err(PeerError::ExpectedContinuation.into()),
+            (_, Some(_)) => return Err(PeerError::ExpectedContinuation),
             (_, None) => {
-                self.clock.begin_message(now + self.config.timeouts.message);
-                OpenMessage::new(opcode, compressed, len)
+                let by = now + self.config.timeouts.message;
+                OpenMessage::new(opcode, compressed, len, by)
             }
-        };
-        self.inbound.open = Some(open);
+        })
+    }
+
+    /// Checks the message against the limits. One in pieces may be of any length, but while it is
+    /// empty it is work for nothing.
+    fn check_limits(&self, open: &OpenMessage) -> Result<(), LimitError> {
+        if open.announced == 0 || !self.hands_out_pieces(open) {
+            open.check(&self.config.limits)?;
+        }
         Ok(())
     }
 
-    /// Marks the message as one that goes out in pieces; it may take any time.
-    fn begin_pieces(&mut self, open: OpenMessage, now: Time) {
-        self.inbound.open = Some(OpenMessage { in_pieces: true, ..open });
-        self.clock.hear_piece(now);
-    }
-}
-
-impl OpenMessage {
-    fn new(opcode: Opcode, compressed: bool, len: u64) -> Self {
-        Self {
-            kind: if opcode == Opcode::Text { Kind::Text } else { Kind::Binary },
-            compressed,
-            fragments: 1,
-            announced: len,
-            in_pieces: false,
-        }
-    }
-
-    /// Checks the message against the limits as far as frame headers tell.
-    fn check(&self, limits: &Limits) -> Result<(), LimitError> {
-        if self.fragments > limits.fragments {
-            let empty = self.announced == 0;
-            let limit = if empty { Limit::EmptyFragments } else { Limit::Fragments };
-            let (max, seen) = (u64::from(limits.fragments), u64::from(self.fragments));
-            return Err(LimitError { limit, max, seen });
-        }
-        let max = limits.message as u64;
-        // Deflate's stored blocks make incompressible data a little longer than it is.
-        let slack = if self.compressed { max / 64 + 64 } else { 0 };
-        if self.announced > max.saturating_add(slack) {
-            return Err(LimitError { limit: Limit::Message, max, seen: self.announced });
-        }
+    /// Marks the message as one that goes out in pieces. It pins nothing, so it may take any time.
+    fn begin_pieces(&mut self, open: OpenMessage, now: Time) -> Result<(), NoMemory> {
+        let open = OpenMessage { in_pieces: true, by: NEVER, ..open };
+        self.inbound.keep()?.open = Some(open);
+        self.clock.hear_message(now);
         Ok(())
-    }
-}
-
-impl Inbound {
-    pub(super) fn new(limits: &Limits, now: Time) -> Self {
-        Self {
-            delivery: Delivery::Whole,
-            header: [0; MAX_HEADER],
-            header_len: 0,
-            frame: None,
-            open: None,
-            message: MessageBuf::default(),
-            handed_out: false,
-            control: Vec::new(),
-            control_rate: ControlRate::full(limits.control_rate, now),
-        }
-    }
-
-    /// Drops the bytes of the message being received: it will not be handed out.
-    pub(super) fn discard_message(&mut self) {
-        self.message.reset();
-        self.handed_out = false;
-    }
-
-    fn drop_handed_out(&mut self) {
-        if self.frame.is_none() {
-            self.control = Vec::new();
-        }
-        if core::mem::take(&mut self.handed_out) {
-            if self.open.is_some() {
-                self.message.forget();
-            } else {
-                self.message.reset();
-            }
-        }
     }
 
     /// Whether the message goes out in pieces.
-    fn hands_out_pieces(&self, open: OpenMessage) -> bool {
+    fn hands_out_pieces(&self, open: &OpenMessage) -> bool {
         open.in_pieces || self.delivery == Delivery::Pieces
     }
+}
 
-    /// Whether bytes were gathered before pieces were asked for, and are to go out first.
-    fn must_hand_over(&self, open: OpenMessage) -> bool {
-        self.hands_out_pieces(open) && !self.message.is_empty()
-    }
-
-    /// Moves what was gathered out, for as long as an event borrows it.
-    fn take_gathered(&mut self) -> (MessageBuf, Vec<u8>) {
-        (core::mem::take(&mut self.message), core::mem::take(&mut self.control))
+impl Source {
+    fn bytes<'a>(self, input: &'a [u8], unfinished: Option<&'a mut Unfinished>) -> &'a [u8] {
+        match self {
+            Self::Input(range) => input.get(range).unwrap_or_default(),
+            Self::Gathered => unfinished.map_or(&[], |it| it.message.as_bytes()),
+            Self::Control => unfinished.map_or(&[], |it| &it.control),
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use super::{Connection, Phase};
 use crate::deflate::{Context, Pool};
 use crate::error::{Error, Misuse};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode};
-use crate::memory::{self, NoMemory};
+use crate::memory::{self, NoMemory, Own};
 use crate::message::{Kind, MessageRef, Position};
 use crate::role::Role;
 use crate::time::Time;
-use crate::utf8::Validator;
+use crate::utf8::TextCheck;
 
 /// How one message is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,23 +41,35 @@ pub enum Compress {
 pub(super) struct Outbound {
     /// Bytes handed to the caller that did not leave yet.
     queued: usize,
-    /// Those of them that end with the newest pong.
-    up_to_pong: usize,
-    /// Pongs among those.
-    pongs: u16,
-    /// The newest ping that came while too many pongs waited.
-    held_ping: Option<Box<[u8]>>,
-    /// The message that is being sent in pieces.
+    /// The pongs among them, while there are any.
+    pongs: Option<Own<WaitingPongs>>,
+    /// The message that is being sent in pieces, after its first.
     pieces: Option<Pieces>,
 }
 
-#[derive(Debug)]
+/// Pongs that did not leave yet.
+#[derive(Debug, Default)]
+struct WaitingPongs {
+    count: u16,
+    /// Bytes that must leave until the newest has.
+    up_to_newest: usize,
+    /// The newest ping that came while too many pongs waited.
+    held_ping: Option<Box<[u8]>>,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Pieces {
     kind: Kind,
-    started: bool,
-    validator: Validator,
+    check: TextCheck,
     #[cfg(feature = "deflate")]
     compressed: bool,
+}
+
+impl Outbound {
+    /// Lets go of what waits for the peer to read: it will not be answered any more.
+    pub(super) fn forget_pongs(&mut self) {
+        self.pongs = None;
+    }
 }
 
 impl<R: Role> Connection<R> {
@@ -113,33 +125,22 @@ impl<R: Role> Connection<R> {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.check_sendable(bytes.len())?;
-        let mut pieces = match self.outbound.pieces.take() {
+        let pieces = match self.outbound.pieces {
             Some(pieces) if pieces.kind == kind => pieces,
-            Some(other) => {
-                self.outbound.pieces = Some(other);
-                return Err(Misuse::FragmentsPending.into());
-            }
+            Some(_) => return Err(Misuse::FragmentsPending.into()),
             None => self.start_pieces(kind),
         };
-        let before = pieces.validator.clone();
+        let mut next = pieces;
         if kind == Kind::Text {
-            let mut validator = before.clone();
-            let valid = validator.push(bytes).is_ok();
-            if !valid || (position == Position::Last && !validator.is_complete()) {
-                self.outbound.pieces = Some(pieces).filter(|pieces| pieces.started);
+            let valid = next.check.push(bytes).is_ok();
+            if !valid || (position == Position::Last && !next.check.is_complete()) {
                 return Err(Misuse::InvalidUtf8.into());
             }
-            pieces.validator = validator;
         }
         let start = out.len();
-        if let Err(error) = self.append_piece(&pieces, bytes, position, out) {
-            pieces.validator = before;
-            self.outbound.pieces = Some(pieces).filter(|pieces| pieces.started);
-            return Err(error.into());
-        }
+        self.append_piece(pieces, bytes, position, out)?;
         self.outbound.queued += out.len() - start;
-        pieces.started = true;
-        self.outbound.pieces = Some(pieces).filter(|_| position == Position::More);
+        self.outbound.pieces = Some(next).filter(|_| position == Position::More);
         Ok(())
     }
 
@@ -166,19 +167,15 @@ impl<R: Role> Connection<R> {
     pub fn written(&mut self, count: usize, now: Time, out: &mut Vec<u8>) {
         let outbound = &mut self.outbound;
         outbound.queued = outbound.queued.saturating_sub(count);
-        outbound.up_to_pong = outbound.up_to_pong.saturating_sub(count);
         if outbound.queued == 0 {
             self.clock.all_written();
         } else {
             self.clock.wait_for_write(count, now, self.config.timeouts.write_stall);
         }
-        if outbound.up_to_pong == 0 {
-            outbound.pongs = 0;
-            if let Some(payload) = outbound.held_ping.take()
-                && self.answer_ping(&payload, out).is_err()
-            {
-                // No memory now: there may be some after the next write.
-                self.outbound.held_ping = Some(payload);
+        if let Some(pongs) = &mut self.outbound.pongs {
+            pongs.up_to_newest = pongs.up_to_newest.saturating_sub(count);
+            if pongs.up_to_newest == 0 {
+                self.pongs_left(out);
             }
         }
     }
@@ -202,14 +199,35 @@ impl<R: Role> Connection<R> {
         if self.phase != Phase::Open {
             return Ok(());
         }
-        if self.outbound.pongs < self.config.limits.pending_pongs.max(1) {
-            self.append_frame(Opcode::Pong, payload, out)?;
-            self.outbound.pongs += 1;
-            self.outbound.up_to_pong = self.outbound.queued;
+        let most = self.config.limits.pending_pongs.max(1);
+        if let Some(pongs) = &mut self.outbound.pongs {
+            if pongs.count >= most {
+                pongs.held_ping = Some(memory::copy(payload)?);
+                return Ok(());
+            }
         } else {
-            self.outbound.held_ping = Some(memory::copy(payload)?);
+            self.outbound.pongs = Some(Own::new(WaitingPongs::default())?);
+        }
+        self.append_frame(Opcode::Pong, payload, out)?;
+        if let Some(pongs) = &mut self.outbound.pongs {
+            pongs.count += 1;
+            pongs.up_to_newest = self.outbound.queued;
         }
         Ok(())
+    }
+
+    /// Takes note that all pongs have left, and answers the ping that was held back behind them.
+    fn pongs_left(&mut self, out: &mut Vec<u8>) {
+        let Some(mut pongs) = self.outbound.pongs.take() else { return };
+        let Some(payload) = pongs.held_ping.take() else { return };
+        pongs.count = 0;
+        self.outbound.pongs = Some(pongs);
+        if self.answer_ping(&payload, out).is_err()
+            && let Some(pongs) = &mut self.outbound.pongs
+        {
+            // No memory now: there may be some after the next write.
+            pongs.held_ping = Some(payload);
+        }
     }
 
     /// Appends one whole frame and accounts for it.
@@ -316,8 +334,7 @@ impl<R: Role> Connection<R> {
     fn start_pieces(&self, kind: Kind) -> Pieces {
         Pieces {
             kind,
-            started: false,
-            validator: Validator::default(),
+            check: TextCheck::default(),
             #[cfg(feature = "deflate")]
             compressed: self.compression.is_some(),
         }
@@ -325,12 +342,13 @@ impl<R: Role> Connection<R> {
 
     fn append_piece(
         &mut self,
-        pieces: &Pieces,
+        pieces: Pieces,
         bytes: &[u8],
         position: Position,
         out: &mut Vec<u8>,
     ) -> Result<(), NoMemory> {
-        let opcode = if pieces.started { Opcode::Continuation } else { Opcode::from(pieces.kind) };
+        let is_first = self.outbound.pieces.is_none();
+        let opcode = if is_first { Opcode::from(pieces.kind) } else { Opcode::Continuation };
         let fin = position == Position::Last;
         #[cfg(feature = "deflate")]
         if let Some(compression) = self.compression.as_deref_mut().filter(|_| pieces.compressed) {
@@ -338,7 +356,7 @@ impl<R: Role> Connection<R> {
             compression.deflater.compress_part(bytes, position, &mut deflated);
             // The compressor has moved on, so the piece cannot be refused any more.
             out.reserve(frame::MAX_HEADER + deflated.len());
-            return self.append_raw(opcode, fin, !pieces.started, &deflated, out);
+            return self.append_raw(opcode, fin, is_first, &deflated, out);
         }
         self.append_raw(opcode, fin, false, bytes, out)
     }

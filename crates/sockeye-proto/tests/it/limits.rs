@@ -213,6 +213,9 @@ fn a_connection_closes_with_1001_at_the_end_of_its_life() {
         assert!(spread.conn.is_open());
         spread.wait_secs(1);
         assert_eq!(spread.replies(), [reply(CLOSE, &body)]);
+        let closed_by = spread.conn.poll_timeout();
+        spread.conn.expire_at(secs(9_000));
+        assert_eq!(spread.conn.poll_timeout(), closed_by, "closing is not put off");
     }
 }
 
@@ -602,6 +605,28 @@ fn an_idle_connection_holds_no_buffer() {
             rig.out = Vec::new();
         });
         assert_eq!(usage.kept, 0, "{usage:?}");
+    }
+}
+
+#[test]
+fn whole_frames_take_no_memory_in_any_delivery() {
+    for end in ENDS {
+        for delivery in [Delivery::Whole, Delivery::Pieces] {
+            let mut rig = rig(end);
+            rig.conn.set_delivery(delivery);
+            let frames = [frame(TEXT, "é".repeat(90)), frame(BINARY, [7; 900]), frame(PONG, "p")];
+            let mut input = stream(end, &frames);
+            let (count, usage) = measure(|| {
+                let mut events = rig.conn.receive(&mut input, rig.now, &mut rig.out);
+                let mut count = 0;
+                while let Some(event) = events.next() {
+                    assert!(event.is_ok());
+                    count += 1;
+                }
+                count
+            });
+            assert_eq!((count, usage.calls), (3, 0), "{usage:?}");
+        }
     }
 }
 

@@ -167,6 +167,6 @@ fn a_long_text_is_checked_as_it_comes_and_each_byte_once() {
         got
     });
     assert!(got == Some(payload), "the text comes as it was sent");
-    assert!(usage.peak <= len, "{usage:?}");
+    assert!(usage.peak <= len + 256, "the text, and what is known of it: {usage:?}");
     assert!(usage.moved <= 2 * len, "{usage:?}");
 }

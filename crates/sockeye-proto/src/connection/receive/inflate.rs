@@ -30,14 +30,14 @@ impl<R: Role> Events<'_, R> {
         // What was not used is unmasked once more when its turn comes, so it is masked again.
         let key = frame.mask.map(|key| mask::turn(key, used.len()));
         self.unmask(&(used.end..range.end), key);
-        self.use_up(frame, &used);
+        self.use_up(frame, &used)?;
         let all_used = used.end == range.end;
         if inflated.status == InflateStatus::OutputFull {
-            self.connection.inbound.keep_frame(frame);
+            self.connection.inbound.keep_frame(frame)?;
             return self.compressed_piece(open);
         }
         debug_assert!(all_used, "room was left, so the input ran out");
-        if self.connection.inbound.frame.is_some() || !frame.fin {
+        if self.connection.inbound.frame().is_some() || !frame.fin {
             return self.compressed_piece(open);
         }
         self.inflate_end(open)
@@ -46,24 +46,24 @@ impl<R: Role> Events<'_, R> {
     /// Ends a compressed message, all of which has been inflated.
     fn inflate_end(&mut self, open: OpenMessage) -> Result<Step, Error> {
         self.connection.inflate_end()?;
-        if !self.connection.inbound.hands_out_pieces(open) {
+        if !self.connection.hands_out_pieces(&open) {
             return self.finish_gathered(open);
         }
-        if open.kind == Kind::Text && !self.connection.inbound.message.is_complete_text() {
+        if open.kind == Kind::Text && !self.connection.inbound.is_complete_text() {
             return Err(PeerError::InvalidUtf8.into());
         }
         self.end_message();
-        self.connection.inbound.handed_out = true;
+        self.connection.inbound.hand_out();
         Ok(Step::Found(Found::Piece(open.kind, Source::Gathered, Position::Last)))
     }
 
     /// Hands out what was inflated so far, if pieces are asked for.
     fn compressed_piece(&mut self, open: OpenMessage) -> Result<Step, Error> {
         let inbound = &self.connection.inbound;
-        if inbound.hands_out_pieces(open) && !inbound.message.is_empty() {
-            return Ok(self.hand_over_gathered(open));
+        if self.connection.hands_out_pieces(&open) && inbound.has_gathered() {
+            return self.hand_over_gathered(open);
         }
-        let more = inbound.frame.is_none() || self.at < self.input.len();
+        let more = inbound.frame().is_none() || self.at < self.input.len();
         Ok(if more { Step::GoOn } else { Step::NeedMore })
     }
 }
@@ -75,7 +75,7 @@ impl<R: Role> Connection<R> {
             return Err(PeerError::ReservedBits.into());
         };
         let inflater = &mut compression.inflater;
-        let message = &mut self.inbound.message;
+        let message = &mut self.inbound.keep()?.message;
         let inflated = message.append_with(|out| inflater.inflate(compressed, out, room));
         let is_full = matches!(&inflated, Ok(done) if done.status == InflateStatus::OutputFull);
         self.check_inflated(open, is_full)?;
@@ -91,23 +91,22 @@ impl<R: Role> Connection<R> {
 
     /// Returns how many more bytes the message may inflate to now.
     fn inflate_room(&self, open: OpenMessage) -> usize {
-        let bound = if self.inbound.hands_out_pieces(open) {
+        let bound = if self.hands_out_pieces(&open) {
             INFLATED_PIECE
         } else {
             self.config.limits.message.min(open.longest_by_ratio(&self.config.limits))
         };
-        bound.saturating_sub(self.inbound.message.len())
+        bound.saturating_sub(self.inbound.get().map_or(0, |it| it.message.len()))
     }
 
     /// Checks what was inflated last: its UTF-8, and whether the message has more to it than a
     /// message that is kept whole may have. In this order, and for what came before corrupt bytes
     /// too, so that the verdict is the same however reads cut the stream.
     fn check_inflated(&mut self, open: OpenMessage, is_full: bool) -> Result<(), Error> {
-        let inbound = &mut self.inbound;
         if open.kind == Kind::Text {
-            inbound.message.check().map_err(not_utf8)?;
+            self.inbound.keep()?.message.check().map_err(not_utf8)?;
         }
-        if is_full && !inbound.hands_out_pieces(open) {
+        if is_full && !self.hands_out_pieces(&open) {
             return Err(open.inflated_too_far(&self.config.limits).into());
         }
         Ok(())
@@ -134,8 +133,10 @@ impl OpenMessage {
 
 impl Inbound {
     /// Keeps the current frame although its payload is used up: it has more to give.
-    fn keep_frame(&mut self, frame: Frame) {
-        self.frame = self.frame.or(Some(Frame { remaining: 0, ..frame }));
+    fn keep_frame(&mut self, frame: Frame) -> Result<(), NoMemory> {
+        let unfinished = self.keep()?;
+        unfinished.frame = unfinished.frame.or(Some(Frame { remaining: 0, ..frame }));
+        Ok(())
     }
 }
 

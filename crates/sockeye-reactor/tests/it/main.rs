@@ -1,0 +1,20 @@
+//! The reactor from outside: real sockets, and peers that write their frames by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
+mod echo;
+mod ends;
+mod many;
+mod panics;
+mod peer;
+mod probe;
+mod room;
+mod senders;
+mod topics;
