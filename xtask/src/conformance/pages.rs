@@ -287,23 +287,20 @@ fn chapter(id: &str) -> &str {
     id.split(['.', '-']).next().unwrap_or(id)
 }
 
-/// Keeps Markdown from reading anything into a reason, and leaves out most of long runs.
+/// Keeps Markdown from reading anything into a reason, and cuts out what a long one quotes.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
-    let (mut last, mut run) = (None, 0);
-    for character in text.chars() {
-        run = if last == Some(character) { run + 1 } else { 0 };
-        last = Some(character);
-        match run {
-            0..LONGEST_RUN => {
-                if matches!(character, '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '|') {
-                    escaped.push('\\');
-                }
-                escaped.push(character);
-            }
-            LONGEST_RUN => escaped.push('…'),
-            _ => {}
+    let length = text.chars().count();
+    for (at, character) in text.chars().enumerate() {
+        let is_cut = length > LONGEST && (HEAD..length - TAIL).contains(&at);
+        if is_cut {
+            escaped.push_str(if at == HEAD { "…" } else { "" });
+            continue;
         }
+        if matches!(character, '\\' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '|') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
     }
     escaped
 }
@@ -312,8 +309,10 @@ fn string(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// As many of the same character are shown one after another.
-const LONGEST_RUN: usize = 4;
+/// A reason of more characters is cut, but for its beginning and its end.
+const LONGEST: usize = 140;
+const HEAD: usize = 60;
+const TAIL: usize = 70;
 
 #[cfg(test)]
 mod tests {
@@ -363,7 +362,10 @@ mod tests {
 
     #[test]
     fn reasons_are_plain_text_and_short() {
-        assert_eq!(escape("TEXT '*|********'"), "TEXT '\\*\\|\\*\\*\\*\\*…'");
+        assert_eq!(escape("TEXT '*|'"), "TEXT '\\*\\|'");
+        let long = escape(&format!("BINARY {} came", "ab".repeat(100)));
+        assert!(long.starts_with("BINARY abab") && long.ends_with("abab came"), "{long}");
+        assert_eq!(long.chars().count(), HEAD + 1 + TAIL);
     }
 
     #[test]
