@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use sockeye::tls::Tls;
 use sockeye::{Client, Config, DeflateConfig, Origins, Result, Server, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
@@ -71,20 +74,39 @@ fn command(args: &[&str]) -> tokio::process::Command {
     command
 }
 
-/// Puts the library's client through all cases that a tester offers.
+/// Puts the library's client through all cases that a tester offers, some at a time.
 pub(crate) async fn drive(tester: &str, tls: Tls) {
     let client = Client::builder().config(config()).tls(tls).build();
     let mut ws = client.request(&format!("{tester}/getCaseCount")).await.unwrap();
     let count: u32 = ws.recv().await.unwrap().unwrap().as_text().unwrap().parse().unwrap();
-    for case in 1..=count {
-        // Some cases break the handshake, most others end with a fault: both are as they should.
-        if let Ok(ws) = client.request(&format!("{tester}/runCase?case={case}&agent=ours")).await {
-            let _ = echo(ws).await;
-        }
+    let next = Arc::new(AtomicU32::new(1));
+    let mut at_work = JoinSet::new();
+    for _ in 0..AT_A_TIME {
+        let (client, tester, next) = (client.clone(), tester.to_owned(), next.clone());
+        at_work.spawn(async move {
+            loop {
+                let case = next.fetch_add(1, Ordering::Relaxed);
+                if case > count {
+                    return;
+                }
+                let url = format!("{tester}/runCase?case={case}&agent=ours");
+                // Some cases break the handshake, most others end with a fault: both are as they
+                // should.
+                if let Ok(ws) = client.request(&url).await {
+                    let _ = echo(ws).await;
+                }
+            }
+        });
+    }
+    while let Some(done) = at_work.join_next().await {
+        done.unwrap();
     }
     let mut ws = client.request(&format!("{tester}/updateReports?agent=ours")).await.unwrap();
     while ws.recv().await.unwrap().is_some() {}
 }
+
+/// Cases that the client is put through at a time: many of them only wait.
+const AT_A_TIME: usize = 16;
 
 async fn echo(mut ws: WebSocket) -> Result<()> {
     while let Some(message) = ws.recv().await? {
