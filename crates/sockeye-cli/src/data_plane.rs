@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use sockeye::{CloseCode, HandedOver, Place};
+use sockeye::{CloseCode, HandedOver, Incoming, Place};
 use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
 use sockeye_reactor::{Adopted, Handler, Out, Reactor};
 
@@ -36,25 +36,28 @@ impl DataPlane {
         Reactor::start(0).map(Self)
     }
 
-    /// Takes a connection over, or gives it back if its transport is neither TCP nor TLS over it.
-    pub(crate) fn take(
-        &self,
-        mut whole: Box<HandedOver>,
-        service: Service,
-    ) -> Result<(), Box<HandedOver>> {
-        let (tcp, session) = match whole.io.into_tcp() {
-            Ok(tcp) => (tcp, None),
-            Err(io) => match io.into_server_tls() {
-                Ok((tcp, session)) => (tcp, Some(session)),
-                Err(io) => {
-                    whole.io = io;
-                    return Err(whole);
-                }
-            },
+    /// Returns what takes connections over: `service` says what is done with each.
+    pub(crate) fn taker(
+        self: &Arc<Self>,
+        service: impl Fn(&Incoming) -> Service + Send + Sync + 'static,
+    ) -> impl Fn(HandedOver) + Send + Sync + 'static {
+        let plane = self.clone();
+        move |whole| {
+            let service = service(&whole.incoming);
+            plane.take(whole, service);
+        }
+    }
+
+    fn take(&self, whole: HandedOver, service: Service) {
+        let HandedOver { io, accepted, received, config, place, .. } = whole;
+        let tcp_and_session = match io.into_tcp() {
+            Ok(tcp) => Some((tcp, None)),
+            Err(io) => io.into_server_tls().ok().map(|(tcp, session)| (tcp, Some(session))),
         };
+        // The commands serve no other transport.
+        let Some((tcp, session)) = tcp_and_session else { return };
         // A socket that leaves tokio can only fail to for a reason that ends it anyway.
-        let Ok(socket) = tcp.into_std() else { return Ok(()) };
-        let HandedOver { accepted, received, config, place, .. } = *whole;
+        let Ok(socket) = tcp.into_std() else { return };
         let core = Connection::new(Server, config, sockeye_reactor::now());
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
@@ -64,7 +67,6 @@ impl DataPlane {
             None => Adopted::new(socket, core, served),
         };
         self.0.adopt(adopted.received(received));
-        Ok(())
     }
 
     /// Closes all connections, and those that still come.

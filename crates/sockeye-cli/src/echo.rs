@@ -1,11 +1,12 @@
 //! `sockeye echo`: each message comes back as it was.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use axum::Router;
-use sockeye::{Config, Incoming, Origins, Result, Server, WebSocket};
+use sockeye::{Config, Origins, Server};
 
-use crate::data_plane::Service;
+use crate::data_plane::{DataPlane, Service};
 use crate::listen::{self, ListenArgs};
 
 /// Flags of `sockeye echo`.
@@ -16,17 +17,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> ExitCode {
-    // An echo holds nothing that a foreign page could steal.
-    let routes =
-        |server: Server| server.origins(Origins::Any).route("/", echo).route("/{*path}", echo);
+    let routes = |server: Server, plane: &Arc<DataPlane>| {
+        // An echo holds nothing that a foreign page could steal.
+        let server = server.origins(Origins::Any);
+        let paths = ["/", "/{*path}"].into_iter();
+        paths.fold(server, |server, path| server.hand_over(path, plane.taker(|_| Service::Echo)))
+    };
     let router = Router::new().fallback(listen::upgrade_required);
-    listen::run(&args.listen, Config::server(), routes, |_| Service::Echo, router).await
-}
-
-/// Sends every message back. Answers to messages that came together leave together.
-pub(crate) async fn echo(mut ws: WebSocket, _: Incoming) -> Result<()> {
-    while let Some(message) = ws.recv().await? {
-        ws.feed(message).await?;
-    }
-    Ok(())
+    listen::run(&args.listen, Config::server(), routes, router).await
 }

@@ -19,12 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::tls::ServerTls;
 use sockeye::{
-    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Incoming, Network, Result,
-    Server, Upgrades,
+    Config, DeflateConfig, Drain, ForwardedHeader, HttpConnection, Network, Result, Server,
+    Upgrades,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::data_plane::{DataPlane, Service};
+use crate::data_plane::DataPlane;
 
 use crate::log::LogArgs;
 
@@ -117,29 +117,23 @@ impl ListenArgs {
     }
 }
 
-/// Runs a server that `routes` gives its WebSockets, with `router` for everything else, until
+/// Runs a server to which `routes` gives its WebSockets, on the data plane, with `router` for everything else, until
 /// SIGTERM or SIGINT.
 pub(crate) async fn run(
     args: &ListenArgs,
     config: Config,
-    routes: impl FnOnce(Server) -> Server,
-    service: impl Fn(&Incoming) -> Service + Send + Sync + 'static,
+    routes: impl FnOnce(Server, &Arc<DataPlane>) -> Server,
     router: Router,
 ) -> ExitCode {
     raise_descriptors();
-    let server = match args.server(config) {
-        Ok(server) => routes(server),
-        Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
-    };
     let plane = match DataPlane::start() {
         Ok(plane) => Arc::new(plane),
         Err(error) => return report(&format!("cannot start: {error}")),
     };
-    let taker = plane.clone();
-    let server = server.hand_over(move |whole| {
-        let service = service(&whole.incoming);
-        taker.take(whole, service)
-    });
+    let server = match args.server(config) {
+        Ok(server) => routes(server, &plane),
+        Err(error) => return report(&format!("{error}; check --tls-cert and --tls-key")),
+    };
     let log = args.log.start();
     let served = serve(server, args, router, &plane).await;
     log.finish();

@@ -1,17 +1,15 @@
 //! `sockeye serve`: topics, an echo and the pages to try them.
 
 mod pages;
-mod topics;
 
 use std::future::ready;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use sockeye::{Config, Incoming, Rejection, Server};
 
-use crate::data_plane::Service;
-use crate::echo::echo;
+use crate::data_plane::{DataPlane, Service};
 use crate::listen::{self, ListenArgs};
-use topics::{MAX_TOPIC, Topics};
 
 /// Flags of `sockeye serve`.
 #[derive(Debug, clap::Args)]
@@ -23,21 +21,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> ExitCode {
     let mut config = Config::server();
     config.limits.message = DEFAULT_MESSAGE;
-    let topics = Topics::default();
-    let routes = |server: Server| {
+    let routes = |server: Server, plane: &Arc<DataPlane>| {
+        let topic =
+            |request: &Incoming| Service::Topic(request.param("topic").unwrap_or_default().into());
         server
-            .route("/echo", echo)
-            .route("/t/{topic}", move |ws, request| {
-                let topics = topics.clone();
-                async move { topics.join(request.param("topic").unwrap_or_default(), ws).await }
-            })
+            .hand_over("/echo", plane.taker(|_| Service::Echo))
+            .hand_over("/t/{topic}", plane.taker(topic))
             .authorize(|request| ready(check_topic(request)))
     };
-    let service = |request: &Incoming| match request.param("topic") {
-        Some(topic) => Service::Topic(topic.into()),
-        None => Service::Echo,
-    };
-    listen::run(&args.listen, config, routes, service, pages::router()).await
+    listen::run(&args.listen, config, routes, pages::router()).await
 }
 
 /// Refuses names that no topic may have.
@@ -50,6 +42,9 @@ fn check_topic(request: &Incoming) -> Result<(), Rejection> {
         _ => Ok(()),
     }
 }
+
+/// The longest name of a topic, in bytes.
+const MAX_TOPIC: usize = 255;
 
 /// The longest message, in bytes: every member of a topic may have it waiting.
 const DEFAULT_MESSAGE: usize = 64 << 10;

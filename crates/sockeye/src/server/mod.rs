@@ -133,22 +133,20 @@ impl Server {
         F: Fn(WebSocket, Incoming) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        if let Err(error) = self.routes.add(path, handler) {
-            let mistake = Error::new(ErrorKind::Misuse, format!("route {path}")).with_source(error);
-            self.mistake.get_or_insert(mistake);
-        }
+        let added = self.routes.add(path, handler);
+        self.note_route(path, added);
         self
     }
 
-    /// Offers each connection to `taker` when its 101 has been written, before its route's handler
-    /// runs. A taker that returns `Ok` serves the connection from then on, on whatever host it has;
-    /// one that gives it back leaves it to the handler. Connections that were taken get no Close
-    /// frame from a drain: whoever took them closes them, and drops their [`Place`].
-    pub fn hand_over<F>(mut self, taker: F) -> Self
+    /// Gives the connections of `path` to `taker` when their 101 has been written, to be served on
+    /// whatever host it has. A drain sends them no Close frame: whoever took them closes them, and
+    /// drops their [`Place`]. `path` is as in [`route`](Self::route).
+    pub fn hand_over<F>(mut self, path: &str, taker: F) -> Self
     where
-        F: Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync + 'static,
+        F: Fn(HandedOver) + Send + Sync + 'static,
     {
-        self.routes.set_taker(taker);
+        let added = self.routes.add_taker(path, taker);
+        self.note_route(path, added);
         self
     }
 
@@ -242,6 +240,14 @@ impl Server {
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self
+    }
+
+    /// Keeps the first route that could not be added, to be told when the server is started.
+    fn note_route(&mut self, path: &str, added: Result<(), matchit::InsertError>) {
+        if let Err(error) = added {
+            let mistake = Error::new(ErrorKind::Misuse, format!("route {path}")).with_source(error);
+            self.mistake.get_or_insert(mistake);
+        }
     }
 
     /// Binds the address.

@@ -27,25 +27,31 @@ use crate::websocket::WebSocket;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handler = Arc<dyn Fn(WebSocket, Incoming) -> BoxFuture<Result<()>> + Send + Sync>;
-/// Takes a connection, or gives it back to be served here.
-type Taker = Arc<dyn Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync>;
+type Taker = Arc<dyn Fn(HandedOver) + Send + Sync>;
 type Hook = Arc<dyn Fn(&Incoming) -> BoxFuture<Result<(), Rejection>> + Send + Sync>;
 
 /// The handlers of a server and what a request must pass before one runs.
 #[derive(Default)]
 pub(super) struct Routes {
-    router: Router<Handler>,
-    taker: Option<Taker>,
+    router: Router<Destination>,
     hook: Option<Hook>,
     pub(super) acceptor: Acceptor,
 }
 
-/// A request that passed every check, and the handler that waits for its connection.
+/// Where the connections of a path go.
+#[derive(Clone)]
+enum Destination {
+    /// To a handler, here.
+    Handler(Handler),
+    /// To another host.
+    Elsewhere(Taker),
+}
+
+/// A request that passed every check, and where its connection goes.
 pub(crate) struct Admitted {
     pub(crate) accepted: Accepted,
     incoming: Incoming,
-    handler: Handler,
-    taker: Option<Taker>,
+    destination: Destination,
 }
 
 impl Routes {
@@ -59,14 +65,19 @@ impl Routes {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |ws, incoming| Box::pin(handler(ws, incoming)));
-        self.router.insert(path, handler)
+        self.router.insert(path, Destination::Handler(handler))
     }
 
-    pub(super) fn set_taker(
+    /// Adds a route to another host.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(super) fn add_taker(
         &mut self,
-        taker: impl Fn(Box<HandedOver>) -> Result<(), Box<HandedOver>> + Send + Sync + 'static,
-    ) {
-        self.taker = Some(Arc::new(taker));
+        path: &str,
+        taker: impl Fn(HandedOver) + Send + Sync + 'static,
+    ) -> Result<(), matchit::InsertError> {
+        self.router.insert(path, Destination::Elsewhere(Arc::new(taker)))
     }
 
     pub(super) fn set_hook<F, Fut>(&mut self, hook: F)
@@ -106,50 +117,37 @@ impl Routes {
             };
             verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
         }
-        let (handler, taker) = (found.value.clone(), self.taker.clone());
-        Ok(Admitted { accepted, incoming, handler, taker })
+        Ok(Admitted { accepted, incoming, destination: found.value.clone() })
     }
 }
 
 impl Admitted {
-    /// Serves a connection whose 101 has been written: elsewhere if somebody takes it, else here, in
-    /// a task of its own. Returns when its handler has had a first turn.
+    /// Serves a connection whose 101 has been written, elsewhere or here in a task of its own.
+    /// Returns when its handler has had a first turn.
     pub(crate) async fn serve(
-        mut self,
-        mut io: AnyIo,
-        mut received: Vec<u8>,
+        self,
+        io: AnyIo,
+        received: Vec<u8>,
         acceptor: &Acceptor,
-        mut place: Place,
+        place: Place,
         life: Life,
     ) {
-        if let Some(taker) = self.taker.take() {
-            let config = acceptor.config.clone();
-            let Self { accepted, incoming, handler, .. } = self;
-            let whole = HandedOver { io, accepted, received, config, incoming, place };
-            let Err(back) = taker(Box::new(whole)) else { return };
-            let HandedOver { accepted, incoming, .. } = *back;
-            (io, received, place) = (back.io, back.received, back.place);
-            self = Self { accepted, incoming, handler, taker: None };
-        }
-        let ws = acceptor.start(io, &self.accepted, &received, Some(place.peer_addr()));
-        let mut running = self.start(ws);
+        let Self { accepted, incoming, destination } = self;
+        let handler = match destination {
+            Destination::Handler(handler) => handler,
+            Destination::Elsewhere(taker) => {
+                let config = acceptor.config.clone();
+                return taker(HandedOver { io, accepted, received, config, incoming, place });
+            }
+        };
+        let ws = acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
+        let mut running = Running::start(&handler, ws, incoming);
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
             running.run(life).await;
             drop(place);
         });
-    }
-
-    /// Starts the handler on its connection. What only the handshake needed goes away here.
-    fn start(self, mut ws: WebSocket) -> Running {
-        let (parting, parted) = oneshot::channel();
-        let control = Arc::new(Control::default());
-        let held = ws.held();
-        held.set_parting(parting);
-        held.set_control(control.clone());
-        let (handler, incoming) = (self.handler, self.incoming);
-        Running { handler: guard(AssertUnwindSafe(|| handler(ws, incoming))), parted, control }
     }
 }
 
@@ -162,6 +160,16 @@ struct Running {
 }
 
 impl Running {
+    /// Starts a handler on its connection.
+    fn start(handler: &Handler, mut ws: WebSocket, incoming: Incoming) -> Self {
+        let (parting, parted) = oneshot::channel();
+        let control = Arc::new(Control::default());
+        let held = ws.held();
+        held.set_parting(parting);
+        held.set_control(control.clone());
+        Self { handler: guard(AssertUnwindSafe(|| handler(ws, incoming))), parted, control }
+    }
+
     /// Polls the handler a first time. To be called as soon as the 101 is out: what a handler does
     /// first, such as to join a topic, is then done before the client's next message can arrive,
     /// on this connection or another.
