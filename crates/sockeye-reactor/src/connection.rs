@@ -317,7 +317,7 @@ impl<H: Handler> Conn<H> {
     /// Ends a turn: tells the handler of room that it waits for, whichever write made it, and finds
     /// out how the connection goes on.
     fn rest(&mut self, turn: &mut Turn<'_, H>) -> Stays {
-        if self.state.at_end && self.unsent.is_none() {
+        if self.state.at_end && self.all_left() {
             // Not before: a peer that sends no more may still read what is due to it.
             self.core.receive_eof();
         }
@@ -335,14 +335,19 @@ impl<H: Handler> Conn<H> {
 
     /// Whether the handler waits for room that is there.
     fn has_drained(&self) -> bool {
-        self.state.wants_drain && self.unsent.is_none() && self.core.is_open()
+        self.state.wants_drain && self.all_left() && self.core.is_open()
+    }
+
+    /// Whether all that was sent has left.
+    fn all_left(&self) -> bool {
+        self.unsent.is_none() && !self.socket.holds_back()
     }
 
     /// Does with the transport what the core says.
     fn stays(&mut self) -> Stays {
         match self.core.next() {
             Next::Close => return Stays::No,
-            Next::Shutdown if self.unsent.is_none() && !self.state.sending_over => {
+            Next::Shutdown if self.all_left() && !self.state.sending_over => {
                 self.state.sending_over = true;
                 // A peer that is gone already needs no end of stream.
                 let _: io::Result<()> = self.socket.shutdown();

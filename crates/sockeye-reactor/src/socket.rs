@@ -59,6 +59,16 @@ impl Socket {
         }
     }
 
+    /// Tells whether some of what was taken has not left: a TLS session keeps what the socket has no
+    /// room for.
+    pub(crate) fn holds_back(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.session.wants_write(),
+        }
+    }
+
     /// Goes on writing what was taken and has not left.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {

@@ -17,4 +17,6 @@ mod peer;
 mod probe;
 mod room;
 mod senders;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
