@@ -36,11 +36,11 @@ impl<H> Adopted<H> {
     #[cfg(feature = "tls")]
     pub fn tls(
         socket: TcpStream,
-        session: rustls::ServerConnection,
+        session: Box<rustls::ServerConnection>,
         core: Connection<Server>,
         handler: H,
     ) -> Self {
-        Self::over(Transport::Tls(unblocked(socket), Box::new(session)), core, handler)
+        Self::over(Transport::Tls(unblocked(socket), session), core, handler)
     }
 
     fn over(transport: Transport<TcpStream>, core: Connection<Server>, handler: H) -> Self {
