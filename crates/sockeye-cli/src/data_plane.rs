@@ -56,7 +56,7 @@ impl DataPlane {
         place.opened();
         let served = Served { service, place };
         let adopted = match transport {
-            Transport::Tcp(tcp) => Adopted::new(tcp, core, served),
+            Transport::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
             Transport::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
             // The commands serve no other transport.
             _ => return,

@@ -32,6 +32,12 @@ impl<H> Adopted<H> {
         Self::over(Transport::Plain(unblocked(socket)), core, handler)
     }
 
+    /// As [`new`](Self::new), for a socket that is known not to block: setting it up takes a call to
+    /// the system less.
+    pub fn unblocked(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
+        Self::over(Transport::Plain(socket), core, handler)
+    }
+
     /// As [`new`](Self::new), for a connection over TLS.
     #[cfg(feature = "tls")]
     pub fn tls(
