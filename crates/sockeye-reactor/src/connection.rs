@@ -26,7 +26,7 @@ pub(crate) struct Conn<H, S: System> {
     /// What the socket did not take.
     unsent: Option<Box<Unsent>>,
     /// What was read and not looked at, for want of room for answers.
-    unread: Option<Box<[u8]>>,
+    unread: Option<Box<Unread>>,
     state: State,
 }
 
@@ -36,6 +36,10 @@ struct Unsent {
     bytes: Vec<u8>,
     written: usize,
 }
+
+/// Bytes that wait for room; in a box, as few connections have any.
+#[derive(Default)]
+struct Unread(Vec<u8>);
 
 /// Small facts about a connection.
 #[derive(Clone, Copy, Default)]
@@ -84,7 +88,7 @@ impl<H: Handler, S: System> Conn<H, S> {
         if has_room(&self.core) {
             self.receive(received, turn);
         } else {
-            self.unread = Some((&*received).into());
+            self.keep_unread(received);
         }
         match self.rest(turn) {
             // What the poller would tell of may be inside already.
@@ -111,7 +115,7 @@ impl<H: Handler, S: System> Conn<H, S> {
             return true;
         }
         if let Some(mut unread) = self.unread.take() {
-            self.receive(&mut unread, turn);
+            self.receive(&mut unread.0, turn);
             return false;
         }
         match self.socket.read(turn.system, turn.buffer) {
@@ -230,11 +234,14 @@ impl<H: Handler, S: System> Conn<H, S> {
                 return;
             }
             if !has_room(&self.core) {
-                let rest = bytes.get(at..).unwrap_or_default();
-                self.unread = Some(rest.into());
+                self.keep_unread(bytes.get(at..).unwrap_or_default());
                 return;
             }
         }
+    }
+
+    fn keep_unread(&mut self, bytes: &[u8]) {
+        self.unread = Some(Box::new(Unread(bytes.to_vec())));
     }
 
     /// Hands messages on while there is room for answers. Returns how many bytes they took, and
