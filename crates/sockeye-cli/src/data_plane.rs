@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Incoming, Place, Transport};
 use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
-use sockeye_reactor::{Adopted, Door, Handler, Out, Reactor};
+use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor};
 
 /// What is done with a connection's messages.
 #[derive(Clone, Debug)]
@@ -34,7 +35,12 @@ impl DataPlane {
     /// # Errors
     /// The system has no threads or pollers left.
     pub(crate) fn start() -> io::Result<Self> {
-        Reactor::start(0).map(Self)
+        let mut reactor = Reactor::start(0)?;
+        reactor.report_blocking(BLOCKED, |Blocked { thread, since, .. }| {
+            let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(thread, ms, "handler.blocked");
+        })?;
+        Ok(Self(reactor))
     }
 
     /// Returns what takes connections over: `service` says what is done with each.
@@ -127,3 +133,6 @@ impl Handler for Served {
         self.place.closed(info);
     }
 }
+
+/// How long a thread of the reactor may work on end before the log tells.
+const BLOCKED: Duration = Duration::from_secs(1);

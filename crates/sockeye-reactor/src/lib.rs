@@ -26,6 +26,7 @@ mod slab;
 mod socket;
 mod system;
 mod topics;
+mod watchdog;
 mod wheel;
 mod worker;
 
@@ -34,3 +35,4 @@ pub use clock::now;
 pub use door::Door;
 pub use reactor::Reactor;
 pub use sockeye_proto::handler::{Handler, Out, Sent};
+pub use watchdog::Blocked;

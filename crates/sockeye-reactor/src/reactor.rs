@@ -14,10 +14,12 @@ use crate::adopted::Adopted;
 use crate::door::{Door, Reception};
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Portable, System, Tcp};
+use crate::watchdog::{Blocked, Pulse, Watchdog};
 use crate::worker::Worker;
 
 /// Threads that serve WebSockets, each with connections of its own.
 pub struct Reactor<H> {
+    watchdog: Option<Watchdog>,
     threads: Vec<Thread<H>>,
 }
 
@@ -25,6 +27,7 @@ struct Thread<H> {
     mailbox: Arc<Mailbox<H, Tcp>>,
     /// Connections given to the thread and not ended.
     load: Arc<AtomicUsize>,
+    pulse: Arc<Pulse>,
     handle: Option<JoinHandle<()>>,
 }
 
@@ -42,19 +45,36 @@ impl<H: Handler> Reactor<H> {
         let mailboxes: Vec<_> =
             systems.iter().map(|system| Arc::new(Mailbox::new(system.waker()))).collect();
         // Dropped on the way out by an error, it stops the threads that run by then.
-        let mut reactor = Self { threads: Vec::new() };
+        let mut reactor = Self { watchdog: None, threads: Vec::new() };
         for (number, system) in systems.into_iter().enumerate() {
             let others = mailboxes.iter().enumerate().filter(|(other, _)| *other != number);
             let others = others.map(|(_, mailbox)| mailbox.clone()).collect();
             let Some(mailbox) = mailboxes.get(number).cloned() else { continue };
             let load = Arc::new(AtomicUsize::new(0));
-            let worker = Worker::new(system, mailbox.clone(), others, load.clone());
+            let pulse = Arc::new(Pulse::new());
+            let worker = Worker::new(system, mailbox.clone(), others, load.clone(), pulse.clone());
             let builder = thread::Builder::new().name(format!("reactor-{number}"));
             // A system that fails leaves nothing to be done on its thread.
             let handle = builder.spawn(move || drop(worker.run()))?;
-            reactor.threads.push(Thread { mailbox, load, handle: Some(handle) });
+            reactor.threads.push(Thread { mailbox, load, pulse, handle: Some(handle) });
         }
         Ok(reactor)
+    }
+
+    /// Calls `report` when a thread is at work for longer than `limit` without coming to wait for what
+    /// is new, so that a handler that blocks is found: all connections of its thread wait for it.
+    /// Replaces an earlier watch.
+    ///
+    /// # Errors
+    /// The system has no threads left.
+    pub fn report_blocking(
+        &mut self,
+        limit: Duration,
+        report: impl Fn(Blocked) + Send + 'static,
+    ) -> io::Result<()> {
+        let pulses = self.threads.iter().map(|thread| thread.pulse.clone()).collect();
+        self.watchdog = Some(Watchdog::start(pulses, limit, report)?);
+        Ok(())
     }
 
     /// Accepts connections at `listener`, and waits up to `patience` for the first bytes of each: what

@@ -19,6 +19,7 @@ use crate::slab::Slab;
 use crate::socket::Socket;
 use crate::system::{Happening, System};
 use crate::topics::Moved;
+use crate::watchdog::Pulse;
 use crate::wheel::Wheel;
 
 /// One thread's world.
@@ -36,6 +37,7 @@ pub(crate) struct Worker<H, S: System> {
     /// Why connections are closed as soon as they come.
     closing: Option<(CloseCode, Utf8Bytes)>,
     load: Arc<AtomicUsize>,
+    pulse: Arc<Pulse>,
 }
 
 impl<H: Handler, S: System> Worker<H, S> {
@@ -44,6 +46,7 @@ impl<H: Handler, S: System> Worker<H, S> {
         mailbox: Arc<Mailbox<H, S::Network>>,
         others: Vec<Arc<Mailbox<H, S::Network>>>,
         load: Arc<AtomicUsize>,
+        pulse: Arc<Pulse>,
     ) -> Self {
         Self {
             system,
@@ -57,6 +60,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             out: Vec::new(),
             closing: None,
             load,
+            pulse,
         }
     }
 
@@ -82,11 +86,14 @@ impl<H: Handler, S: System> Worker<H, S> {
 
     /// Waits once, and does what there is to do; tells whether there is to be a next time.
     fn go_round(&mut self, happened: &mut Vec<Happening>, due: &mut Vec<u32>) -> io::Result<bool> {
-        match self.system.wait(self.patience(), happened) {
+        let patience = self.patience();
+        self.pulse.waits();
+        match self.system.wait(patience, happened) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             waited => waited?,
         }
         let now = self.system.now();
+        self.pulse.works(now);
         self.read_again(now);
         for happening in happened.drain(..) {
             self.attend(happening, now);
@@ -276,5 +283,6 @@ impl<H: Handler, S: System> Worker<H, S> {
 /// Bytes read at a time: a large message then takes few reads, and the buffer stays in the cache.
 const READ: usize = 256 << 10;
 
-/// What the buffer of answers keeps between turns, at most, in bytes.
-const OUT_KEPT: usize = 1 << 20;
+/// What the buffer of answers keeps between turns, at most, in bytes: the answer to a message of the
+/// size that servers take by default fits, and is not allocated anew each time.
+const OUT_KEPT: usize = 2 << 20;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod blocked;
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;

@@ -179,8 +179,13 @@ pub(crate) struct Host {
 impl Host {
     /// Starts a reactor of so many threads.
     pub(crate) fn start(threads: usize, config: Config) -> Self {
+        Self::over(Reactor::start(threads).unwrap(), config)
+    }
+
+    /// Makes a host of a reactor.
+    pub(crate) fn over(reactor: Reactor<Probe>, config: Config) -> Self {
         Self {
-            reactor: Arc::new(Reactor::start(threads).unwrap()),
+            reactor: Arc::new(reactor),
             config: Arc::new(config),
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
         }
