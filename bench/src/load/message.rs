@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use zlib_rs::{Deflate, DeflateFlush};
 
 use super::Failure;
@@ -11,7 +12,8 @@ pub(super) const TEXT: u8 = 0x1;
 pub(super) const BINARY: u8 = 0x2;
 
 /// What messages are made of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Data {
     /// Letters, as a binary message.
     Binary,

@@ -18,6 +18,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::flags::Flags;
@@ -25,7 +26,8 @@ pub use message::Data;
 use server::Server;
 
 /// What is asked of the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// One connection sends, all receive.
     Broadcast,
