@@ -46,7 +46,7 @@ pub fn form() -> Form {
     }
 }
 
-/// Echoes in batches: feeds the answers to the messages that are there already, at most [`BATCH`], then flushes.
+/// Echoes in batches: takes the messages that are there already, at most [`BATCH`], feeds the answers and flushes once.
 /// For peers that leave batching to the program; `answer` is told each thing that came.
 pub async fn echo_in_batches<S, Answer>(
     ws: &mut S,
@@ -55,17 +55,19 @@ pub async fn echo_in_batches<S, Answer>(
 where
     S: Stream + Sink<Answer> + Unpin,
 {
+    let mut came = Vec::new();
     while let Some(first) = ws.next().await {
-        let mut due = answer(first)?;
-        for _ in 1..BATCH {
-            if let Some(answer) = due.take() {
+        came.push(first);
+        // All are taken before the first is answered: some flush whatever is fed when they read.
+        while came.len() < BATCH
+            && let Some(Some(next)) = ws.next().now_or_never()
+        {
+            came.push(next);
+        }
+        for one in came.drain(..) {
+            if let Some(answer) = answer(one)? {
                 ws.feed(answer).await?;
             }
-            let Some(Some(next)) = ws.next().now_or_never() else { break };
-            due = answer(next)?;
-        }
-        if let Some(answer) = due {
-            ws.feed(answer).await?;
         }
         ws.flush().await?;
     }

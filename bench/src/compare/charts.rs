@@ -33,7 +33,10 @@ pub(super) fn of(results: &Results, groups: &[Group]) -> Vec<Chart> {
         Some(Group::Idle) => ("idle", "Idle connections: private memory of each"),
     };
     let panels: Vec<Panel> = panels.into_iter().filter(|panel| !panel.bars.is_empty()).collect();
-    let subtitle = format!("as a ratio to {}; to the left of 1 is less", results.base());
+    let subtitle = format!(
+        "as a ratio to {}, on a logarithmic scale; to the left of 1 is less",
+        results.base()
+    );
     let chart = Chart { file, title, subtitle, panels };
     Some(chart).filter(|chart| !chart.panels.is_empty()).into_iter().collect()
 }

@@ -190,6 +190,6 @@ const SERVER_CORE: &str = "0";
 /// How many seconds a run may take beyond its window.
 const PATIENCE: f64 = 60.0;
 /// How many seconds starting, opening and warming up take, about.
-const AROUND: f64 = 1.0;
+const AROUND: f64 = 2.0;
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results-load.json");
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");

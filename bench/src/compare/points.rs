@@ -73,7 +73,7 @@ impl Point {
         if self.mode == Mode::Idle { "private bytes" } else { "cpu ns" }
     }
 
-    /// Returns whether messages queue here or connections are many: where systems calls and memory are won or lost.
+    /// Returns whether messages queue here or connections are many: where system calls and memory are won or lost.
     pub(super) fn is_crowded(&self) -> bool {
         self.in_flight >= 16 || self.connections >= 512
     }
@@ -117,7 +117,9 @@ pub(super) fn named(plan: &str, descriptors: u64) -> Result<Vec<Point>, String> 
         _ => return Err(format!("--points {plan}: must or quick")),
     };
     let idle = Point::idle(most_idle(descriptors));
-    Ok([echoes, OTHERS.to_vec(), vec![idle]].concat())
+    let mut points = [echoes, OTHERS.to_vec()].concat();
+    points.extend(Some(idle).filter(|idle| !OTHERS.contains(idle)));
+    Ok(points)
 }
 
 /// Returns the points of the grid that are left out, since more would be on its way than fits into memory.
@@ -172,10 +174,12 @@ const OTHERS: &[Point] = &[
     Point::broadcast(10_000, 1),
     Point::broadcast(10_000, 10),
     Point::handshake(64),
-    Point::idle(10_000),
+    Point::idle(IDLE_USUAL),
 ];
 
-/// How many idle connections are wanted.
+/// How many idle connections every system should grant.
+pub(super) const IDLE_USUAL: usize = 10_000;
+/// How many are wanted beside these.
 pub(super) const IDLE_WANTED: usize = 50_000;
 const OWN_DESCRIPTORS: usize = 500;
 /// Servers and the kernel may hold each byte several times.

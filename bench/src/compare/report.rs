@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::charts;
-use super::points::{Bytes, Group, IDLE_WANTED, MOST_ON_THE_WAY, left_out};
+use super::points::{Bytes, Group, IDLE_USUAL, IDLE_WANTED, MOST_ON_THE_WAY, left_out};
 use super::results::{Measured, Results};
 use super::stats::{ratio, thousands};
 use super::summary::Summary;
@@ -44,10 +44,11 @@ fn circumstances(results: &Results) -> String {
     let loads: Vec<f64> = results.points.iter().filter_map(first).collect();
     let (least, most) = range(&loads);
     let seconds: Vec<f64> = results.points.iter().map(|measured| measured.seconds).collect();
+    let Results { processor, system, .. } = results;
     let (short, long) = range(&seconds);
+    let windows = if short < long { format!("{short} to {long}") } else { short.to_string() };
     format!(
-        "{}, {}; load average before the points {least} to {most}; windows of {short} to {long} s.\n",
-        results.processor, results.system
+        "{processor}, {system}; load average before the points {least} to {most}; windows of {windows} s.\n"
     )
 }
 
@@ -68,9 +69,10 @@ fn notes(results: &Results, groups: &[Group]) -> Vec<String> {
         }
         Group::Idle => {
             let most = results.of(Group::Idle).map(|measured| measured.point.connections).max();
-            let short = most.filter(|most| *most < IDLE_WANTED);
-            let note = |most| {
-                format!("{IDLE_WANTED} were wanted; the system granted descriptors for {most}.")
+            let short = most.filter(|most| (IDLE_USUAL + 1..IDLE_WANTED).contains(most));
+            let note = |most: usize| {
+                let [wanted, most] = [IDLE_WANTED, most].map(|count| thousands(count as f64));
+                format!("{wanted} were wanted; the system granted descriptors for {most}.")
             };
             short.map(note).into_iter().collect()
         }

@@ -224,9 +224,9 @@ const ROWS: &[Row] = &[
     Row::program("tokio-tungstenite", "tokio-tungstenite", "send")
         .about("its example: sends each answer at once"),
     Row::program("tokio-tungstenite feed", "tokio-tungstenite", "feed")
-        .about("with `feed`, flushed when no message is left"),
+        .about("in batches of 32 with `feed`"),
     Row::program("tokio-websockets", "tokio-websockets", "feed")
-        .about("with `feed`, flushed when no message is left"),
+        .about("in batches of 32 with `feed`"),
     Row::program("yawc", "yawc", "feed")
         .about("in batches of 32 with a read buffer of 128 KiB, as in its own comparison"),
     Row::script("Bun", Kind::Bun, "echo-bun.mjs").about("sends together by itself"),
