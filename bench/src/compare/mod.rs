@@ -85,6 +85,9 @@ impl Comparison {
         let servers = Servers::find(&Places { programs, uws, sockeye }, only.as_deref())?;
         let mut points = points::named(&plan, raise_descriptors())?;
         points.retain(|point| point.to_string().contains(&part));
+        if points.is_empty() {
+            return Err(format!("--only {part}: no point's name holds it").into());
+        }
         Ok(Self { points, servers, runs, seconds, load, results, adds })
     }
 
@@ -103,7 +106,7 @@ impl Comparison {
                 name: point.to_string(),
                 point: point.clone(),
                 load_average,
-                seconds: self.seconds,
+                seconds: self.window(point),
                 runs,
             });
             results.write(&self.results)?;
@@ -127,8 +130,13 @@ impl Comparison {
     /// Returns about how many seconds it takes.
     fn estimate(&self) -> f64 {
         let takers = |point| self.servers.there.iter().filter(|server| server.takes(point)).count();
-        let runs = self.points.iter().map(takers).sum::<usize>() * self.runs;
-        runs as f64 * (self.seconds + AROUND)
+        let round = |point| takers(point) as f64 * (self.window(point) + AROUND);
+        self.points.iter().map(round).sum::<f64>() * self.runs as f64
+    }
+
+    /// Returns how many seconds a point is measured in each run.
+    fn window(&self, point: &Point) -> f64 {
+        self.seconds * point.stretch()
     }
 
     /// Measures a point: all servers once, then all again.
@@ -148,14 +156,15 @@ impl Comparison {
 
     fn measure(&self, server: &Server, point: &Point) -> Result<Value, Failure> {
         let mut running = Running::start(server, point)?;
-        let limit = (self.seconds + PATIENCE).to_string();
+        let seconds = self.window(point);
+        let limit = (seconds + PATIENCE).to_string();
         let output = Command::new("timeout")
             .args(["--signal=KILL", &limit, "taskset", "-c", LOAD_CORE])
             .arg(&self.load)
             .args(["--pid", &running.pid().to_string()])
             .args(["--port", &running.port().to_string()])
             .args(["--path", server.path(point)])
-            .args(["--seconds", &self.seconds.to_string()])
+            .args(["--seconds", &seconds.to_string()])
             .args(point.arguments())
             .output()?;
         if output.status.success() {

@@ -83,8 +83,18 @@ impl Point {
         self.mode != Mode::Echo || self.data == Data::Deflated || QUICK.contains(self)
     }
 
+    /// Returns how many times longer than elsewhere its window is: where much is on the way, messages come to an end in
+    /// waves, of which the window should hold several.
+    pub(super) fn stretch(&self) -> f64 {
+        if self.on_the_way() > MUCH_ON_THE_WAY { 3.0 } else { 1.0 }
+    }
+
     fn fits(&self) -> bool {
-        self.size * self.connections * self.in_flight <= MOST_ON_THE_WAY
+        self.on_the_way() <= MOST_ON_THE_WAY
+    }
+
+    fn on_the_way(&self) -> usize {
+        self.size * self.connections * self.in_flight
     }
 }
 
@@ -182,6 +192,7 @@ pub(super) const IDLE_USUAL: usize = 10_000;
 /// How many are wanted beside these.
 pub(super) const IDLE_WANTED: usize = 50_000;
 const OWN_DESCRIPTORS: usize = 500;
+const MUCH_ON_THE_WAY: usize = 256 << 20;
 /// Servers and the kernel may hold each byte several times.
 pub(super) const MOST_ON_THE_WAY: usize = 2 << 30;
 
@@ -196,6 +207,16 @@ mod tests {
         let left: Vec<String> = left_out().iter().map(Point::to_string).collect();
         assert_eq!(echoes + left.len(), 40);
         assert_eq!(left, ["1 MiB, 512, 16", "1 MiB, 5000, 1", "1 MiB, 5000, 16"]);
+    }
+
+    #[test]
+    fn windows_are_longer_where_messages_end_in_waves() {
+        let longer: Vec<String> = grid()
+            .iter()
+            .filter(|point| point.fits() && point.stretch() > 1.0)
+            .map(Point::to_string)
+            .collect();
+        assert_eq!(longer, ["16 KiB, 5000, 16", "1 MiB, 64, 16", "1 MiB, 512, 1"]);
     }
 
     #[test]
