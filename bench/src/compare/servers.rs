@@ -90,8 +90,10 @@ impl Server {
         let address = format!("127.0.0.1:{port}");
         let broadcasts = point.mode == Mode::Broadcast;
         let compresses = point.group() == Group::Deflate;
-        let mut command = Command::new("taskset");
-        command.args(["-c", super::SERVER_CORE]).arg(&self.program).args(&self.script);
+        let mut command = Command::new("setpriv");
+        // It ends with the comparison, however that ends.
+        command.args(["--pdeathsig", "KILL", "taskset", "-c", super::SERVER_CORE]);
+        command.arg(&self.program).args(&self.script);
         match self.kind {
             Kind::Cli => command
                 .arg(if broadcasts { "serve" } else { "echo" })
