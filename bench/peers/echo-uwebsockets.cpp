@@ -1,8 +1,9 @@
-// An echo server by uWebSockets, modelled on its own example: uws-echo PORT; with "broadcast" behind it, what one sends all get.
+// An echo server by uWebSockets, modelled on its own example: uws-echo PORT; behind it, in any order, "broadcast", so that
+// what one sends all get, and "deflate", so that it compresses where the client offers it, with one compressor for all.
 //
-// Built with, for SRC in uSockets/src and its directories eventing and crypto:
+// Built with its submodule uSockets and zlib beside it, without TLS, for SRC in uSockets/src and its directories eventing and crypto:
 //   gcc -O3 -march=native -flto -DLIBUS_NO_SSL -IuSockets/src -c SRC/*.c
-//   g++ -O3 -march=native -flto -std=c++20 -DLIBUS_NO_SSL -DUWS_NO_ZLIB -IuWebSockets/src -IuSockets/src echo-uwebsockets.cpp *.o -o uws-echo
+//   g++ -O3 -march=native -flto -std=c++20 -DLIBUS_NO_SSL -IuWebSockets/src -IuSockets/src echo-uwebsockets.cpp *.o -lz -o uws-echo
 #include "App.h"
 #include <cstdlib>
 #include <iostream>
@@ -10,10 +11,14 @@
 struct PerSocketData {};
 int main(int argc, char **argv) {
     int port = argc > 1 ? std::atoi(argv[1]) : 9001;
-    bool broadcast = argc > 2 && std::string_view(argv[2]) == "broadcast";
+    bool broadcast = false, deflate = false;
+    for (int i = 2; i < argc; i++) {
+        broadcast |= std::string_view(argv[i]) == "broadcast";
+        deflate |= std::string_view(argv[i]) == "deflate";
+    }
     auto *app = new uWS::App();
     uWS::App::WebSocketBehavior<PerSocketData> b;
-    b.compression = uWS::DISABLED;
+    b.compression = deflate ? uWS::SHARED_COMPRESSOR : uWS::DISABLED;
     b.maxPayloadLength = 64 * 1024 * 1024;
     b.idleTimeout = 120;
     b.maxBackpressure = 128 * 1024 * 1024;
@@ -23,9 +28,9 @@ int main(int argc, char **argv) {
     if (broadcast) {
         b.open = [](auto *ws) { ws->subscribe("t"); };
         // app->publish, so that the sender gets its own message as well.
-        b.message = [app](auto *, std::string_view m, uWS::OpCode op) { app->publish("t", m, op, false); };
+        b.message = [app, deflate](auto *, std::string_view m, uWS::OpCode op) { app->publish("t", m, op, deflate); };
     } else {
-        b.message = [](auto *ws, std::string_view m, uWS::OpCode op) { ws->send(m, op, false); };
+        b.message = [deflate](auto *ws, std::string_view m, uWS::OpCode op) { ws->send(m, op, deflate); };
     }
     app->ws<PerSocketData>("/*", std::move(b)).listen("127.0.0.1", port, [port](auto *s) {
         if (s) std::cout << "listening on 127.0.0.1:" << port << std::endl;

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_VERSION};
@@ -26,6 +27,52 @@ pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// What a server answers to a request.
 pub type Answer = Response<Empty<Bytes>>;
+
+/// How a program sends the answers to messages that came together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Form {
+    /// Together, as far as the peer can.
+    Feed,
+    /// Each at once.
+    Send,
+}
+
+/// Returns the form that the command line asks for: `feed` behind the address, or `send`, which goes without saying.
+pub fn form() -> Form {
+    match std::env::args().nth(2).as_deref() {
+        Some("feed") => Form::Feed,
+        None | Some("send") => Form::Send,
+        Some(other) => panic!("{other} is neither feed nor send"),
+    }
+}
+
+/// Echoes in batches: takes the messages that are there already, at most [`BATCH`], feeds the answers and flushes once.
+/// For peers that leave batching to the program; `answer` is told each thing that came.
+pub async fn echo_in_batches<S, Answer>(
+    ws: &mut S,
+    answer: impl Fn(S::Item) -> Result<Option<Answer>, S::Error>,
+) -> Result<(), S::Error>
+where
+    S: Stream + Sink<Answer> + Unpin,
+{
+    let mut came = Vec::new();
+    while let Some(first) = ws.next().await {
+        came.push(first);
+        // All are taken before the first is answered: some flush whatever is fed when they read.
+        while came.len() < BATCH
+            && let Some(Some(next)) = ws.next().now_or_never()
+        {
+            came.push(next);
+        }
+        for one in came.drain(..) {
+            if let Some(answer) = answer(one)? {
+                ws.feed(answer).await?;
+            }
+        }
+        ws.flush().await?;
+    }
+    Ok(())
+}
 
 /// Listens on the address of the command line, tells so, and runs a task for each connection.
 pub async fn serve<F, Served>(connection: F) -> std::io::Result<()>
@@ -58,7 +105,7 @@ pub async fn serve_http<E: Debug>(
     let _ = connection.with_upgrades().await;
 }
 
-/// Returns the one argument of the command line.
+/// Returns the first argument of the command line.
 pub fn argument(name: &str) -> String {
     std::env::args().nth(1).unwrap_or_else(|| panic!("the argument {name} is missing"))
 }
@@ -85,3 +132,6 @@ fn bad_request() -> Answer {
     answer.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     answer
 }
+
+/// How many answers leave together at most: as many as in yawc's own comparison.
+const BATCH: usize = 32;

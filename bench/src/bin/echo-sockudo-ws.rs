@@ -1,10 +1,10 @@
 //! An echo server by sockudo-ws: the handshake as its Autobahn server does it, since its `accept` agrees on no
-//! compression, and the streams that its documentation shows.
+//! compression, and the streams that its documentation shows. With `feed` it is the documentation's loop for batches.
 #![forbid(unsafe_code)]
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use hyper::body::Bytes;
-use sockeye_bench::MAX_MESSAGE;
+use sockeye_bench::{Form, MAX_MESSAGE, form};
 use sockudo_ws::deflate::{DeflateConfig, negotiate_server_deflate};
 use sockudo_ws::handshake::{build_response, generate_accept_key, parse_request};
 use sockudo_ws::{
@@ -56,9 +56,14 @@ async fn echo<S>(mut ws: S) -> Result<()>
 where
     S: Stream<Item = Result<Message>> + Sink<Message, Error = Error> + Unpin,
 {
+    let form = form();
     while let Some(message) = ws.next().await {
         match message? {
-            message @ (Message::Text(_) | Message::Binary(_)) => ws.send(message).await?,
+            message @ (Message::Text(_) | Message::Binary(_)) => match form {
+                // Reading on flushes before it waits.
+                Form::Feed => ws.feed(message).await?,
+                Form::Send => ws.send(message).await?,
+            },
             // Its answer is sent by reading on.
             Message::Close(_) | Message::Ping(_) | Message::Pong(_) => {}
         }

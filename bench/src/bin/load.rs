@@ -1,6 +1,6 @@
 //! The load generator: `load --port PORT --pid PID`, and of the rest what is not as below.
 //!
-//! `--mode echo|idle|handshake|broadcast --path / --connections 64 --size 16 --in-flight 1 --data binary|text
+//! `--mode echo|idle|handshake|broadcast --path / --connections 64 --size 16 --in-flight 1 --data binary|text|deflated
 //! --seconds 2`. Prints JSON. Pin it with `taskset -c 1`, and the server with `taskset -c 0`.
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let load = Load::parse(Flags::parse(std::env::args().skip(1))?)?;
+    let load = Load::parse(Flags::parse(std::env::args().skip(1), &[])?)?;
     println!("{}", load.run()?);
     Ok(())
 }

@@ -1,52 +1,82 @@
-//! The servers that are compared, and how each is started.
+//! The servers that are compared: what they are, where their programs lie, what they take.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use super::SERVER_CORE;
-use super::points::Point;
+use super::points::{Group, Point};
+use super::results::About;
+use super::versions;
 use crate::load::{Failure, Mode};
 
-/// A server.
+/// A server whose program is there.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) name: &'static str,
+    pub(super) about: About,
     kind: Kind,
     program: PathBuf,
+    /// What stands before the address.
+    script: Option<PathBuf>,
+    form: &'static str,
 }
 
-/// How a server is started, and which points it is measured at.
+/// Where programs lie; what is not named is looked for where cargo leaves it.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// The directory of the programs here.
+    pub(super) programs: PathBuf,
+    pub(super) uws: Option<PathBuf>,
+    pub(super) sockeye: Option<PathBuf>,
+}
+
+/// The servers that were asked for.
+#[derive(Debug)]
+pub(super) struct Servers {
+    pub(super) there: Vec<Server>,
+    /// Those whose programs are not there, and what is missing.
+    pub(super) missing: Vec<String>,
+}
+
+/// A line of the table of servers.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    /// Of a program here: its name behind `echo-`. Of a script: its whole name. Of others nothing.
+    program: &'static str,
+    /// What stands behind the address, where it is not idle connections that count.
+    form: &'static str,
+    about: &'static str,
+}
+
+/// How a server is started.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
-    /// `sockeye echo` and `sockeye serve`, everywhere.
+    /// A script for Bun.
+    Bun,
+    /// `sockeye echo` and `sockeye serve`.
     Cli,
-    /// The example of the library, everywhere. It listens where it says.
-    Example,
-    /// A script for node, by the one argument ADDR.
+    /// A script for node.
     Node,
-    /// One of the programs here, by the one argument ADDR.
-    Peer,
-    /// `peers/echo-uwebsockets.cpp`, everywhere.
+    /// One of the programs here.
+    Program,
+    /// A script for Python.
+    Python,
+    /// `peers/echo-uwebsockets.cpp`.
     Uws,
 }
 
-/// A server that has been started; it ends with this.
-#[derive(Debug)]
-pub(super) struct Running {
-    child: Child,
-    port: u16,
-}
-
 impl Server {
-    /// Returns whether the server is measured at a point.
+    pub(super) fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// Returns whether the server can do what a point asks for.
     pub(super) fn takes(&self, point: &Point) -> bool {
-        match (self.kind, point.mode) {
-            (Kind::Cli | Kind::Uws, _) => true,
-            (_, Mode::Broadcast) => false,
-            (Kind::Example, _) => true,
-            (Kind::Node | Kind::Peer, _) => point.is_for_all(),
+        let all = matches!(self.kind, Kind::Bun | Kind::Cli | Kind::Node | Kind::Uws);
+        match point.group() {
+            Group::Broadcast => all,
+            Group::Deflate => all || COMPRESSING.iter().any(|name| self.name().starts_with(name)),
+            Group::Echo | Group::Handshake | Group::Idle => true,
         }
     }
 
@@ -55,113 +85,185 @@ impl Server {
         if (self.kind, point.mode) == (Kind::Cli, Mode::Broadcast) { "/t/load" } else { "/" }
     }
 
-    /// Starts the server, and waits until it listens.
-    pub(super) fn start(&self, point: &Point) -> Result<Running, Failure> {
-        let port = if self.kind == Kind::Example { EXAMPLE_PORT } else { free_port()? };
+    /// Returns the command that starts the server, for what a point asks for.
+    pub(super) fn command(&self, point: &Point, port: u16) -> Command {
         let address = format!("127.0.0.1:{port}");
         let broadcasts = point.mode == Mode::Broadcast;
-        let mut command = Command::new("taskset");
-        command.args(["-c", SERVER_CORE]);
+        let compresses = point.group() == Group::Deflate;
+        let mut command = Command::new("setpriv");
+        // It ends with the comparison, however that ends.
+        command.args(["--pdeathsig", "KILL", "taskset", "-c", super::SERVER_CORE]);
+        command.arg(&self.program).args(&self.script);
         match self.kind {
             Kind::Cli => command
-                .arg(&self.program)
                 .arg(if broadcasts { "serve" } else { "echo" })
-                .args(["--listen", &address]),
-            Kind::Example => command.arg(&self.program),
-            Kind::Node => command.arg("node").arg(&self.program).arg(&address),
-            Kind::Peer => command.arg(&self.program).arg(&address),
+                .args(["--listen", &address])
+                .args(compresses.then_some("--deflate")),
+            Kind::Bun | Kind::Node | Kind::Python => {
+                command.arg(&address).args(broadcasts.then_some("broadcast"))
+            }
+            // The buffers for batches would be counted as memory of idle connections.
+            Kind::Program if point.mode == Mode::Idle => command.arg(&address),
+            Kind::Program => command.args([&address, self.form]),
             Kind::Uws => command
-                .arg(&self.program)
                 .arg(port.to_string())
-                .args(broadcasts.then_some("broadcast")),
+                .args(broadcasts.then_some("broadcast"))
+                .args(compresses.then_some("deflate")),
         };
-        if TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Err(format!("something else listens on port {port}").into());
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut running = Running { child, port };
-        running.wait().map(|()| running)
+        command
     }
 }
 
-impl Running {
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
-    fn wait(&mut self) -> Result<(), Failure> {
-        let deadline = Instant::now() + START;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(format!("the server ended: {status}").into());
+impl Servers {
+    /// Finds the servers, the one that others are compared to first; of these, those that `only` names, if it does.
+    ///
+    /// # Errors
+    /// `only` names what there is not, or there is none at all.
+    pub(super) fn find(places: &Places, only: Option<&str>) -> Result<Self, Failure> {
+        let wanted: Option<Vec<&str>> = only.map(|only| only.split(',').collect());
+        let mut found = Self { there: Vec::new(), missing: Vec::new() };
+        for row in ROWS {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&row.name)) {
+                continue;
             }
-            if TcpStream::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                // What it does at its start should not be taken for the work of the run.
-                std::thread::sleep(SETTLE);
-                return Ok(());
+            match row.find(places) {
+                Ok(server) => found.there.push(server),
+                Err(missing) => found.missing.push(format!("{}: {missing}", row.name)),
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
-        Err("the server does not listen".into())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Returns the servers that are there, the one that others are compared to first; of these, those that
-/// `only` names, if it does.
-pub(super) fn available(
-    programs: &Path,
-    uws: Option<PathBuf>,
-    sockeye: Option<PathBuf>,
-    only: Option<&str>,
-) -> Result<Vec<Server>, String> {
-    let beside =
-        |name, program: &str| Server { name, kind: Kind::Peer, program: programs.join(program) };
-    let mut servers: Vec<Server> = uws
-        .map(|program| Server { name: "uWebSockets", kind: Kind::Uws, program })
-        .into_iter()
-        .collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release");
-    let built = if programs.join("sockeye").exists() { programs } else { &root };
-    let program = sockeye.unwrap_or_else(|| built.join("sockeye"));
-    servers.push(Server { name: "sockeye echo", kind: Kind::Cli, program });
-    let program = built.join("examples/echo");
-    servers.push(Server { name: "sockeye example", kind: Kind::Example, program });
-    servers.push(beside("sockeye feed", "echo-sockeye"));
-    for name in PEERS {
-        servers.push(beside(name, &format!("echo-{name}")));
-    }
-    if std::env::var_os("SOCKEYE_TEST_NODE_MODULES").is_some() {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/echo-ws.mjs");
-        servers.push(Server { name: "ws", kind: Kind::Node, program });
-    }
-    servers.retain(|server| only.is_none_or(|only| only.split(',').any(|one| one == server.name)));
-    match servers.iter().find(|server| !server.program.exists()) {
-        Some(Server { name, program, .. }) => {
-            Err(format!("{name} is not built: there is no {}", program.display()))
+        let known = |name: &&&str| !ROWS.iter().any(|row| row.name == **name);
+        if let Some(unknown) = wanted.iter().flatten().find(known) {
+            return Err(format!("there is no server {unknown}").into());
         }
-        None if servers.is_empty() => Err("--servers names none of the servers".to_owned()),
-        None => Ok(servers),
+        if only.is_some() && !found.missing.is_empty() || found.there.is_empty() {
+            return Err(found.missing.join("; ").into());
+        }
+        Ok(found)
     }
 }
 
-fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+impl Row {
+    const fn program(name: &'static str, program: &'static str, form: &'static str) -> Self {
+        Self { name, kind: Kind::Program, program, form, about: "" }
+    }
+
+    const fn script(name: &'static str, kind: Kind, script: &'static str) -> Self {
+        Self { name, kind, program: script, form: "", about: "" }
+    }
+
+    const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Finds the program, or says what is missing.
+    fn find(&self, places: &Places) -> Result<Server, String> {
+        let program = match self.kind {
+            Kind::Bun => variable(NODE_MODULES).map(|path| path.join(".bin/bun"))?,
+            Kind::Cli => places.sockeye(),
+            Kind::Node => variable(NODE_MODULES).map(|_| "node".into())?,
+            Kind::Program => places.programs.join(format!("echo-{}", self.program)),
+            Kind::Python => variable(PYTHON)?,
+            Kind::Uws => places.uws.clone().ok_or("--uws does not name it")?,
+        };
+        let in_path = program.as_path() == Path::new("node");
+        if !in_path && !program.exists() {
+            return Err(format!("there is no {}", program.display()));
+        }
+        let scripted = matches!(self.kind, Kind::Bun | Kind::Node | Kind::Python);
+        let script = scripted.then(|| Path::new(PEERS).join(self.program));
+        let version = match self.kind {
+            Kind::Bun | Kind::Node => versions::of_node(&variable(NODE_MODULES)?, self.package()),
+            Kind::Program => versions::of_crate(self.program),
+            Kind::Python => versions::of_python(&program, self.package()),
+            Kind::Cli | Kind::Uws => None,
+        };
+        let about = [version.as_deref().unwrap_or_default(), self.about]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let about = About { name: self.name.to_owned(), about };
+        Ok(Server { about, kind: self.kind, program, script, form: self.form })
+    }
+
+    /// Returns the package of a script for a peer.
+    fn package(&self) -> &str {
+        let stem = self.program.strip_prefix("echo-").unwrap_or(self.program);
+        stem.split('.').next().unwrap_or(stem)
+    }
 }
 
-const PEERS: &[&str] =
-    &["fastwebsockets", "sockudo-ws", "tokio-tungstenite", "tokio-websockets", "yawc"];
-const EXAMPLE_PORT: u16 = 9000;
-const START: Duration = Duration::from_secs(10);
-const SETTLE: Duration = Duration::from_millis(100);
+impl Places {
+    fn sockeye(&self) -> PathBuf {
+        let beside = self.programs.join("sockeye");
+        let root = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/sockeye");
+        let built = if beside.exists() { beside } else { root() };
+        self.sockeye.clone().unwrap_or(built)
+    }
+}
+
+fn variable(name: &str) -> Result<PathBuf, String> {
+    let value: Option<OsString> = std::env::var_os(name);
+    value.map(PathBuf::from).ok_or_else(|| format!("{name} is not set"))
+}
+
+/// All servers. Where a peer can send answers together, `feed` is the form that does.
+const ROWS: &[Row] = &[
+    Row::script("uWebSockets", Kind::Uws, "")
+        .about("66dcff3, -O3 -march=native -flto; sends together by itself"),
+    Row::script("sockeye echo", Kind::Cli, "").about("the reactor; sends together by itself"),
+    // The handler form of the library on tokio.
+    Row::program("sockeye tokio", "sockeye-tokio", "")
+        .about("the library's handlers on tokio; sends together by itself"),
+    Row::program("sockeye feed", "sockeye", "feed")
+        .about("the library's loop on tokio, with `feed`: sends together"),
+    Row::program("sockeye send", "sockeye", "send")
+        .about("the library's loop on tokio: sends each answer at once"),
+    Row::program("fastwebsockets", "fastwebsockets", "")
+        .about("sends each answer at once; it has nothing else"),
+    Row::program("sockudo-ws", "sockudo-ws", "feed").about("its documented loop with `feed`"),
+    Row::program("tokio-tungstenite", "tokio-tungstenite", "send")
+        .about("its example: sends each answer at once"),
+    Row::program("tokio-tungstenite feed", "tokio-tungstenite", "feed")
+        .about("in batches of 32 with `feed`"),
+    Row::program("tokio-websockets", "tokio-websockets", "feed")
+        .about("in batches of 32 with `feed`"),
+    Row::program("yawc", "yawc", "feed")
+        .about("in batches of 32 with a read buffer of 128 KiB, as in its own comparison"),
+    Row::script("Bun", Kind::Bun, "echo-bun.mjs").about("sends together by itself"),
+    Row::script("ws", Kind::Node, "echo-ws.mjs").about("sends each answer at once"),
+    Row::script("picows", Kind::Python, "echo-picows.py")
+        .about("on uvloop, sends each answer at once"),
+];
+
+/// The programs here that compress.
+const COMPRESSING: &[&str] = &["sockeye", "sockudo-ws", "yawc"];
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+const NODE_MODULES: &str = "SOCKEYE_TEST_NODE_MODULES";
+const PYTHON: &str = "SOCKEYE_BENCH_PYTHON";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_has_its_program_or_script() {
+        for row in ROWS {
+            let path = match row.kind {
+                Kind::Cli | Kind::Uws => continue,
+                Kind::Program if row.name == "sockeye tokio" => continue,
+                Kind::Program => format!("src/bin/echo-{}.rs", row.program),
+                Kind::Bun | Kind::Node | Kind::Python => format!("peers/{}", row.program),
+            };
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_server_has_is_refused() {
+        let places = Places { programs: "/nowhere".into(), uws: None, sockeye: None };
+        let error = Servers::find(&places, Some("uWS")).unwrap_err();
+        assert_eq!(error.to_string(), "there is no server uWS");
+    }
+}

@@ -1,33 +1,35 @@
 //! Just enough of RFC 6455 section 5 to send one payload over and over, and to know it again.
 //!
-//! What is sent is laid out once. What comes back may be fragmented and cut anywhere; every byte of it is
-//! compared with what was sent.
+//! What is sent is laid out once. What comes back may be fragmented and cut anywhere; [`Expected`] knows what it should be.
 
 use std::ops::Range;
 
 use super::Failure;
-
-pub(super) const TEXT: u8 = 0x1;
-pub(super) const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
+use super::expected::{Expected, Partial};
+use super::message::{Data, compress};
 
 /// As many masked frames as are sent at once, one after the other, all of the same payload.
 #[derive(Debug)]
 pub(super) struct Burst {
-    payload: Vec<u8>,
     frames: Vec<u8>,
     frame_length: usize,
 }
 
 impl Burst {
-    pub(super) fn new(opcode: u8, size: usize, count: usize) -> Self {
-        let payload: Vec<u8> = (b'a'..=b'z').cycle().take(size).collect();
+    pub(super) fn new(data: Data, payload: &[u8], count: usize) -> Result<Self, Failure> {
+        let compressed;
+        let (first, body) = if data == Data::Deflated {
+            compressed = compress(payload)?;
+            (COMPRESSED | data.opcode(), compressed.as_slice())
+        } else {
+            (data.opcode(), payload)
+        };
         let mut frames = Vec::new();
         for nth in 0..count {
             let key = (nth as u32).wrapping_mul(0x9e37_79b9).wrapping_add(0x5bd1_e995);
-            append_masked(&mut frames, opcode, &payload, key.to_be_bytes());
+            append_masked(&mut frames, first, body, key.to_be_bytes());
         }
-        Self { payload, frame_length: frames.len() / count, frames }
+        Ok(Self { frame_length: frames.len() / count, frames })
     }
 
     /// Returns where the first frames of the burst lie, at most `count`, and how many they are.
@@ -39,15 +41,11 @@ impl Burst {
     pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.frames[range]
     }
-
-    pub(super) fn payload(&self) -> &[u8] {
-        &self.payload
-    }
 }
 
-/// Appends a frame as a client sends it.
-pub(super) fn append_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
-    out.push(0x80 | opcode);
+/// Appends a frame as a client sends it; `first` is its opcode and reserved bits.
+pub(super) fn append_masked(out: &mut Vec<u8>, first: u8, payload: &[u8], key: [u8; 4]) {
+    out.push(FIN | first);
     match payload.len() {
         length @ ..126 => out.push(0x80 | length as u8),
         length @ ..0x1_0000 => {
@@ -69,13 +67,16 @@ pub(super) struct Reader {
     head: Vec<u8>,
     /// How much of the frame's payload is still to come.
     left: usize,
-    /// How much of the message has come.
-    offset: usize,
+    message: Partial,
 }
 
 impl Reader {
     /// Reads what has come, and returns how many messages it completes.
-    pub(super) fn read(&mut self, mut bytes: &[u8], payload: &[u8]) -> Result<u64, Failure> {
+    pub(super) fn read(
+        &mut self,
+        mut bytes: &[u8],
+        expected: &mut Expected,
+    ) -> Result<u64, Failure> {
         let mut messages = 0;
         while !bytes.is_empty() {
             if self.left == 0 && !self.read_head(&mut bytes)? {
@@ -85,14 +86,10 @@ impl Reader {
             bytes = rest;
             self.left -= piece.len();
             if self.is_data() {
-                let end = self.offset + piece.len();
-                if payload.get(self.offset..end) != Some(piece) {
-                    return Err("the server sent what was not sent to it".into());
-                }
-                self.offset = end;
+                expected.piece(&mut self.message, piece)?;
             }
             if self.left == 0 {
-                messages += self.end_frame(payload)?;
+                messages += self.end_frame(expected)?;
             }
         }
         Ok(messages)
@@ -110,37 +107,55 @@ impl Reader {
                 _ => continue,
             };
             self.left = extended.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+            let first = self.first();
+            if self.is_data() && first & OPCODE != CONTINUATION {
+                self.message.begin(first & COMPRESSED != 0);
+            }
             return Ok(true);
         }
         Ok(false)
     }
 
+    /// Returns the first byte of the frame.
+    fn first(&self) -> u8 {
+        self.head.first().copied().unwrap_or_default()
+    }
+
     fn is_data(&self) -> bool {
-        self.head.first().is_some_and(|first| first & 0x8 == 0)
+        !self.head.is_empty() && self.first() & CONTROL == 0
     }
 
     /// Returns 1 if the frame was the last of its message.
-    fn end_frame(&mut self, payload: &[u8]) -> Result<u64, Failure> {
-        let first = self.head.first().copied().unwrap_or_default();
-        let data = self.is_data();
+    fn end_frame(&mut self, expected: &mut Expected) -> Result<u64, Failure> {
+        let (first, data) = (self.first(), self.is_data());
         self.head.clear();
-        if first & 0xf == CLOSE {
+        if first & OPCODE == CLOSE {
             return Err("the server closed".into());
         }
-        if !data || first & 0x80 == 0 {
+        if !data || first & FIN == 0 {
             return Ok(0);
         }
-        if self.offset != payload.len() {
-            return Err("the server cut a message short".into());
-        }
-        self.offset = 0;
+        expected.end(&self.message)?;
         Ok(1)
     }
 }
 
+const FIN: u8 = 0x80;
+/// RSV1, in the first frame of a message.
+const COMPRESSED: u8 = 0x40;
+const OPCODE: u8 = 0xf;
+const CONTROL: u8 = 0x8;
+const CONTINUATION: u8 = 0x0;
+const CLOSE: u8 = 0x8;
+
 #[cfg(test)]
 mod tests {
+    use super::super::message::BINARY;
     use super::*;
+
+    fn payload(size: usize) -> Vec<u8> {
+        Data::Binary.payload(size)
+    }
 
     /// What a server sends, in frames of these lengths.
     fn sent(payload: &[u8], cuts: &[usize]) -> Vec<u8> {
@@ -165,29 +180,28 @@ mod tests {
 
     #[test]
     fn messages_are_counted_wherever_reads_and_frames_cut_them() {
-        let burst = Burst::new(BINARY, 300, 1);
-        let mut bytes = sent(burst.payload(), &[300]);
+        let mut bytes = sent(&payload(300), &[300]);
         bytes.extend([0x89, 2, 7, 7]);
-        bytes.extend(sent(burst.payload(), &[100, 0, 200]));
+        bytes.extend(sent(&payload(300), &[100, 0, 200]));
         for step in [1, 2, 3, 7, 301, bytes.len()] {
-            let mut reader = Reader::default();
-            let read = |piece| reader.read(piece, burst.payload()).unwrap();
+            let (mut reader, mut expected) = (Reader::default(), Expected::new(payload(300)));
+            let read = |piece| reader.read(piece, &mut expected).unwrap();
             assert_eq!(bytes.chunks(step).map(read).sum::<u64>(), 2, "in steps of {step}");
         }
     }
 
     #[test]
     fn another_payload_is_noticed() {
-        let burst = Burst::new(BINARY, 5, 1);
         for wrong in [&b"abcdx"[..], b"abcd", b"abcdef"] {
             let bytes = sent(wrong, &[wrong.len()]);
-            assert!(Reader::default().read(&bytes, burst.payload()).is_err());
+            let mut expected = Expected::new(payload(5));
+            assert!(Reader::default().read(&bytes, &mut expected).is_err());
         }
     }
 
     #[test]
     fn a_masked_frame_unmasks_to_its_payload() {
-        let burst = Burst::new(TEXT, 70_000, 2);
+        let burst = Burst::new(Data::Text, &payload(70_000), 2).unwrap();
         let (range, count) = burst.first(9);
         assert_eq!((range.len(), count), (2 * (14 + 70_000), 2));
         let second = burst.bytes(70_014..140_028);
@@ -197,6 +211,23 @@ mod tests {
             .zip(second[10..14].iter().cycle())
             .map(|(byte, key)| byte ^ key)
             .collect();
-        assert_eq!(unmasked, burst.payload());
+        assert_eq!(unmasked, payload(70_000));
+    }
+
+    #[test]
+    fn a_compressed_message_comes_back_as_it_was_sent() {
+        let payload = Data::Deflated.payload(1_024);
+        let burst = Burst::new(Data::Deflated, &payload, 1).unwrap();
+        assert_eq!(burst.bytes(0..1), [FIN | COMPRESSED | 0x1]);
+        let packed = compress(&payload).unwrap();
+        let mut bytes = sent(&packed, &[100, packed.len() - 100]);
+        bytes[0] |= COMPRESSED;
+        let mut expected = Expected::new(payload);
+        for step in [1, 50, bytes.len()] {
+            let mut reader = Reader::default();
+            let read = |piece| reader.read(piece, &mut expected).unwrap();
+            assert_eq!(bytes.chunks(step).map(read).sum::<u64>(), 1, "in steps of {step}");
+        }
+        assert_eq!(expected.wire(), 3 * packed.len() as u64);
     }
 }

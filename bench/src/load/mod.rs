@@ -4,8 +4,10 @@
 //! It tells what a server's process spent in a window, and how much it did in it. What drives whole
 //! servers through it is [`crate::compare`].
 
+mod expected;
 mod frame;
 mod link;
+mod message;
 mod modes;
 mod server;
 mod swarm;
@@ -16,14 +18,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::flags::Flags;
-use frame::Burst;
+pub use message::Data;
 use server::Server;
 
 /// What is asked of the server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// One connection sends, all receive.
     Broadcast,
@@ -52,8 +56,8 @@ pub struct Load {
     pub size: usize,
     /// How many messages a connection has on their way.
     pub in_flight: usize,
-    /// The opcode of the messages.
-    pub opcode: u8,
+    /// What messages are made of.
+    pub data: Data,
     /// How long to measure.
     pub window: Duration,
 }
@@ -75,7 +79,7 @@ impl Load {
             connections: flags.take("connections")?.unwrap_or(64),
             size: flags.take("size")?.unwrap_or(16),
             in_flight: flags.take("in-flight")?.unwrap_or(1),
-            opcode: flags.take("data")?.map_or(frame::BINARY, |Data(opcode)| opcode),
+            data: flags.take("data")?.unwrap_or(Data::Binary),
             window: Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
         };
         flags.finish()?;
@@ -113,10 +117,6 @@ impl Load {
         }
         Ok(())
     }
-
-    fn burst(&self) -> Burst {
-        Burst::new(self.opcode, self.size, self.in_flight)
-    }
 }
 
 impl fmt::Display for Mode {
@@ -147,27 +147,13 @@ impl FromStr for Mode {
 /// What a run fails with.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// An opcode by its name.
-struct Data(u8);
-
-impl FromStr for Data {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "binary" => Ok(Self(frame::BINARY)),
-            "text" => Ok(Self(frame::TEXT)),
-            _ => Err("text or binary".to_owned()),
-        }
-    }
-}
-
-/// Takes as many descriptors as the system grants: each connection is one. Child processes inherit it.
-pub fn raise_descriptors() {
+/// Takes as many descriptors as the system grants: each connection is one. Child processes inherit it. Returns how many.
+pub fn raise_descriptors() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where it is refused, opening the connection that is too many fails and says so.
     let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 const MAX_CONNECTIONS: usize = 200_000;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::frame::append_masked;
 use super::link;
+use super::message::Data;
 use super::server::Server;
 use super::swarm::{Answer, Swarm, run_for};
 use super::{Failure, Load};
@@ -16,22 +17,29 @@ use super::{Failure, Load};
 pub(super) fn echo(load: &Load, server: &Server) -> Result<Value, Failure> {
     let mut swarm = Swarm::open(load)?;
     swarm.send_all(load.in_flight)?;
-    measure(load, server, || {
+    let mut told = measure(load, server, || {
         swarm.turn(Answer::Another)?;
         Ok(swarm.received())
-    })
+    })?;
+    if load.data == Data::Deflated {
+        let sent = swarm.received() * load.size as u64;
+        let ratio = swarm.wire() as f64 / sent as f64;
+        told["compressed to"] = json!((ratio * 1e3).round() / 1e3);
+        told["extensions"] = json!(swarm.extensions());
+    }
+    Ok(told)
 }
 
-/// Publishes on one connection what all receive; the next message leaves when the last one has come everywhere.
+/// Publishes on one connection what all receive. As many messages as may be in flight leave in one write, the next
+/// when the last have come everywhere.
 pub(super) fn broadcast(load: &Load, server: &Server) -> Result<Value, Failure> {
     let mut swarm = Swarm::open(load)?;
-    let mut published = 0;
+    let each = (load.in_flight * load.connections) as u64;
+    let mut due = 0;
     measure(load, server, || {
-        let complete = swarm.received() / load.connections as u64;
-        let due = load.in_flight - usize::try_from(published - complete)?;
-        if due > 0 {
-            published += due as u64;
-            swarm.send(0, due)?;
+        if swarm.received() == due {
+            due += each;
+            swarm.send(0, load.in_flight)?;
         }
         swarm.turn(Answer::Nothing)?;
         Ok(swarm.received())
@@ -64,7 +72,7 @@ pub(super) fn handshake(load: &Load, server: &Server) -> Result<Value, Failure> 
             opened += 1;
         }
         streams.iter_mut().try_for_each(|stream| link::request(stream, load))?;
-        streams.iter_mut().try_for_each(link::response)?;
+        streams.iter_mut().try_for_each(|stream| link::response(stream, load).map(drop))?;
         streams.iter_mut().try_for_each(close)?;
         streams.iter_mut().try_for_each(closed)?;
         Ok(opened as u64)

@@ -61,13 +61,16 @@ impl Usage {
         let ticks = user + end.system_ticks - self.system_ticks;
         let cpu = (end.cpu - self.cpu) as f64;
         let each = cpu / count as f64;
+        // The kernel tells the two parts in ticks of 10 ms, so the sum is split as they are.
+        let user = each * user as f64 / ticks.max(1) as f64;
         let seconds = (end.at - self.at).as_secs_f64();
         json!({
             "count": count,
             "per second": (count as f64 / seconds).round(),
             "cpu ns": each.round(),
-            // The kernel splits by ticks of 10 ms: good to a few percent of the whole.
-            "user ns": (each * user as f64 / ticks.max(1) as f64).round(),
+            "user ns": user.round(),
+            "system ns": (each - user).round(),
+            "ticks": ticks,
             "busy": (cpu / seconds / 1e7).round() / 100.0,
         })
     }

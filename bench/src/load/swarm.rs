@@ -7,6 +7,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::time::Timespec;
 
+use super::expected::Expected;
 use super::frame::Burst;
 use super::link::{Link, PATIENCE, Wants};
 use super::{Failure, Load};
@@ -18,6 +19,7 @@ pub(super) struct Swarm {
     events: Vec<Event>,
     buffer: Vec<u8>,
     burst: Burst,
+    expected: Expected,
     received: u64,
     progress: Instant,
 }
@@ -40,12 +42,14 @@ impl Swarm {
             epoll::add(&epoll, &link.stream, EventData::new_u64(nth as u64), EventFlags::IN)?;
             links.push(link);
         }
+        let payload = load.data.payload(load.size);
         Ok(Self {
             epoll,
             links,
             events: Vec::with_capacity(EVENTS),
             buffer: vec![0; BUFFER],
-            burst: load.burst(),
+            burst: Burst::new(load.data, &payload, load.in_flight)?,
+            expected: Expected::new(payload),
             received: 0,
             progress: Instant::now(),
         })
@@ -54,6 +58,16 @@ impl Swarm {
     /// Returns how many messages have come.
     pub(super) fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Returns how many payload bytes the server sent for the messages that have come.
+    pub(super) fn wire(&self) -> u64 {
+        self.expected.wire()
+    }
+
+    /// Returns what the server agreed to on the first connection.
+    pub(super) fn extensions(&self) -> &str {
+        self.links.first().map_or("", |link| &link.extensions)
     }
 
     /// Sends `count` messages on every connection.
@@ -77,7 +91,7 @@ impl Swarm {
             let nth = usize::try_from(data.u64())?;
             let writable = flags.contains(EventFlags::OUT);
             if flags != EventFlags::OUT {
-                let messages = self.links[nth].receive(&mut self.buffer, &self.burst)?;
+                let messages = self.links[nth].receive(&mut self.buffer, &mut self.expected)?;
                 self.received += messages;
                 if answer == Answer::Another {
                     self.links[nth].owe(usize::try_from(messages)?);
