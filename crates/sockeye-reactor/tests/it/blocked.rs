@@ -15,7 +15,11 @@ fn a_handler_that_blocks_its_thread_is_reported_while_it_does() {
     let (release, released) = mpsc::channel::<()>();
     let mut reactor = Reactor::start(1).unwrap();
     let limit = Duration::from_millis(20);
-    reactor.report_blocking(limit, move |blocked| drop(told.send(blocked))).unwrap();
+    reactor
+        .report_blocking(limit, move |blocked| {
+            let _ = told.send(blocked);
+        })
+        .unwrap();
     let host = Host::over(reactor, Config::server());
     let (probe, _watch) = Probe::new();
     let probe = probe.on_message(move |message, out| {
