@@ -151,7 +151,8 @@ impl Topic {
 
     /// Returns when the oldest message leaves; never if the sum is beyond all time.
     fn due(&self) -> Option<Duration> {
-        self.history.oldest()?.at.checked_add(self.rules.history.age)
+        let due = self.history.oldest()?.at.checked_add(self.rules.history.age)?;
+        Some(due).filter(|due| *due < Duration::MAX)
     }
 
     /// Enters the history in the books if it is not there, or takes it out if nothing is left.
