@@ -205,3 +205,130 @@ impl Hub {
 
 /// Timers handled under one hold of the lock: about 100 µs.
 const BATCH: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Recorder, T0, keeping, seconds, seqs, text, topic};
+    use crate::{Limit, MAX_SEQ, Payload, Published, TopicRules};
+
+    fn keyed(name: &str, key: &str) -> Publication {
+        Publication { key: Some(Label::new(key).unwrap()), ..text(name, "x") }
+    }
+
+    // PUB-016
+    #[test]
+    fn key_used_again_within_five_minutes_publishes_nothing() {
+        let hub = keeping(0);
+        let (recorder, listener) = Recorder::pair();
+        hub.subscribe(&[topic("a"), topic("b")], Since::Now, &listener, T0);
+        let publish = |name, key, now| {
+            let Published { id, is_repeat, .. } = hub.publish(keyed(name, key), now).unwrap();
+            (id.seq, is_repeat)
+        };
+        assert_eq!(publish("a", "k", T0), (1, false));
+        assert_eq!(publish("b", "k", T0), (2, false), "a key is of its topic");
+        assert_eq!(publish("a", "l", T0), (3, false));
+        assert_eq!(publish("a", "k", seconds(299)), (1, true));
+        assert_eq!(seqs(&recorder.take()), [1, 2, 3]);
+        assert_eq!(publish("a", "k", seconds(300)), (4, false));
+        assert_eq!(hub.poll_timeout(), Some(seconds(600)));
+        hub.handle_timeout(seconds(600));
+        assert_eq!(hub.stats().keys, 0);
+    }
+
+    #[test]
+    fn key_of_a_publication_that_was_refused_can_be_used_again() {
+        let limits = Limits { payload: 0, keys: 1, ..Limits::default() };
+        let hub = Hub::new(Epoch::from_random(1), Rules::default(), limits);
+        let refused = Refused::Limit { limit: Limit::Payload, max: 0 };
+        assert_eq!(hub.publish(keyed("a", "k"), T0), Err(refused));
+        let empty = |key| Publication { payload: Payload::text(""), ..keyed("a", key) };
+        assert!(!hub.publish(empty("k"), T0).unwrap().is_repeat);
+        assert!(hub.publish(empty("k"), T0).unwrap().is_repeat);
+        assert!(!hub.publish(empty("l"), T0).unwrap().is_repeat);
+        assert!(!hub.publish(empty("k"), T0).unwrap().is_repeat, "one key is remembered");
+        assert_eq!(hub.stats().keys, 1);
+    }
+
+    #[test]
+    fn publication_to_another_version_is_refused_with_the_last_one() {
+        let hub = keeping(0);
+        let first = hub.publish(text("a", "x"), T0).unwrap().id;
+        let on = |name, version| Publication { if_version: Some(version), ..text(name, "x") };
+        let second = hub.publish(on("a", first), T0).unwrap().id;
+        assert_eq!(hub.publish(on("a", first), T0), Err(Refused::Version { last: Some(second) }));
+        assert_eq!(hub.publish(on("b", first), T0), Err(Refused::Version { last: None }));
+        assert_eq!(hub.stats().cursor, second);
+    }
+
+    #[test]
+    fn oldest_messages_of_all_leave_when_the_histories_are_too_large_together() {
+        let limits = Limits { history_bytes: 3 * 193, ..Limits::default() };
+        let hub = Hub::new(Epoch::from_random(1), Rules::default(), limits);
+        for name in ["a", "b", "a", "c", "b"] {
+            hub.say(name, "x", T0);
+        }
+        let oldest = |name| hub.info(&topic(name), T0).oldest_id.map(|id| id.seq);
+        assert_eq!([oldest("a"), oldest("b"), oldest("c")], [Some(3), Some(5), Some(4)]);
+        hub.say("d", "x", T0);
+        assert_eq!((oldest("a"), hub.stats().topics), (None, 3));
+    }
+
+    #[test]
+    fn message_longer_than_the_history_is_delivered_and_not_kept() {
+        let mut rules = TopicRules::default();
+        rules.history.bytes = 200;
+        let hub = Hub::new(Epoch::from_random(1), Rules::all(rules), Limits::default());
+        hub.say("a", &"x".repeat(100), T0);
+        assert_eq!((hub.stats().topics, hub.stats().messages), (0, 0));
+        let (recorder, listener) = Recorder::pair();
+        hub.subscribe(&[topic("a")], Since::Now, &listener, T0);
+        hub.say("a", &"x".repeat(100), T0);
+        let got = recorder.take();
+        assert_eq!((got[0].id.seq, got[0].prev), (2, 1));
+    }
+
+    #[test]
+    fn clock_that_is_late_counts_as_standing() {
+        let hub = keeping(10);
+        hub.say("a", "x", seconds(5));
+        hub.say("a", "x", seconds(3));
+        let page = hub.history(&topic("a"), Since::Oldest, Order::OldestFirst, 9, T0);
+        assert_eq!(page.messages[1].at, seconds(5));
+    }
+
+    #[test]
+    fn sequence_ends_before_numbers_that_javascript_cannot_hold() {
+        let hub = keeping(10);
+        hub.lock().set_seq(MAX_SEQ - 1);
+        assert_eq!(hub.say("a", "x", T0), MAX_SEQ);
+        assert_eq!(hub.try_say("a", T0), Err(Refused::SequenceEnded));
+        assert_eq!(hub.info(&topic("a"), T0).last_id.map(|id| id.seq), Some(MAX_SEQ));
+    }
+
+    // PUB-025
+    #[test]
+    fn hundred_thousand_subscriptions_that_come_and_go_leave_nothing_behind() {
+        let hub = keeping(0);
+        let pairs: Vec<_> = (0..100).map(|_| Recorder::pair()).collect();
+        let topics: Vec<_> = (0..1_000).map(|n| topic(&format!("t{n}"))).collect();
+        for round in 0..3 {
+            for (_, listener) in &pairs {
+                hub.subscribe(&topics, Since::Now, listener, seconds(round));
+            }
+            assert_eq!(hub.stats().topics, 1_000);
+            assert_eq!(hub.try_say("t7", T0).unwrap().subscribers, 100);
+            for (at, (recorder, listener)) in pairs.iter().enumerate() {
+                assert_eq!(recorder.take().len(), 1);
+                for topic in topics.iter().cycle().skip(at * 31).take(topics.len()) {
+                    assert!(hub.unsubscribe(topic, listener));
+                    assert!(!hub.unsubscribe(topic, listener));
+                }
+                assert_eq!(Arc::strong_count(listener), 2, "the recorder's and ours");
+            }
+            assert_eq!((hub.stats().topics, hub.stats().timers), (0, 0));
+        }
+        assert_eq!(hub.stats().forgotten, 1, "one topic had messages");
+    }
+}

@@ -71,6 +71,8 @@ mod recovery;
 mod registry;
 mod rules;
 mod state;
+#[cfg(test)]
+mod testing;
 mod topic;
 
 pub use error::{Gap, GapReason, Limit, Refused};

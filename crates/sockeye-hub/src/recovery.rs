@@ -183,3 +183,154 @@ fn distinct(topics: &[TopicName]) -> Vec<&TopicName> {
     distinct.dedup();
     distinct
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Recorder, T0, keeping, seconds, seqs, topic};
+    use crate::{Epoch, Hub, Limits, Rules, TopicRules};
+
+    fn after(hub: &Hub, seq: u64) -> Since {
+        Since::After(Id { seq, ..hub.stats().cursor })
+    }
+
+    fn gap(name: &str, after: u64, before: u64, reason: GapReason) -> Gap {
+        Gap { topic: topic(name), after, before, reason }
+    }
+
+    // REC-009
+    #[test]
+    fn missed_messages_come_once_in_order_over_all_topics_and_before_live_ones() {
+        let hub = keeping(10);
+        let topics = [topic("b"), topic("a"), topic("b")];
+        for name in ["a", "b", "c", "b", "a", "b"] {
+            hub.say(name, "x", T0);
+        }
+        let (recorder, listener) = Recorder::pair();
+        let joined = hub.subscribe(&topics, after(&hub, 1), &listener, T0);
+        assert_eq!(seqs(&joined.recovered), [2, 4, 5, 6]);
+        assert_eq!((joined.gaps, joined.cursor.seq), (vec![], 6));
+        assert_eq!(hub.info(&topics[0], T0).subscribers, 1, "a topic named twice counts once");
+        for name in ["a", "c", "b"] {
+            hub.say(name, "x", T0);
+        }
+        assert_eq!(seqs(&recorder.take()), [7, 9]);
+    }
+
+    // REC-010
+    #[test]
+    fn cursor_beyond_the_history_gets_a_gap_for_each_topic_that_lost_something() {
+        let hub = keeping(2);
+        for name in ["a", "a", "a", "b", "a", "b"] {
+            hub.say(name, "x", T0);
+        }
+        let topics = [topic("a"), topic("b"), topic("c")];
+        let joined = hub.recover(&topics, after(&hub, 1), T0);
+        assert_eq!(joined.gaps, [gap("a", 1, 3, GapReason::Evicted)]);
+        assert_eq!(seqs(&joined.recovered), [3, 4, 5, 6]);
+        assert_eq!(hub.recover(&topics, after(&hub, 2), T0).gaps, []);
+    }
+
+    // REC-010
+    #[test]
+    fn cursor_of_another_epoch_gets_a_gap_in_every_topic_and_all_that_is_kept() {
+        let hub = keeping(2);
+        for _ in 0..3 {
+            hub.say("a", "x", T0);
+        }
+        let since = Since::After(Id { epoch: Epoch::from_random(2), seq: 3 });
+        let joined = hub.recover(&[topic("a"), topic("b")], since, T0);
+        let gaps = [gap("a", 0, 2, GapReason::Epoch), gap("b", 0, 1, GapReason::Epoch)];
+        assert_eq!(joined.gaps, gaps);
+        assert_eq!(seqs(&joined.recovered), [2, 3]);
+    }
+
+    // REC-010
+    #[test]
+    fn cursor_from_the_future_or_unreadable_gets_a_gap_and_nothing_twice() {
+        let hub = keeping(10);
+        hub.say("a", "x", T0);
+        for (since, reason) in
+            [(after(&hub, 2), GapReason::Future), (Since::parse("nonsense"), GapReason::Unreadable)]
+        {
+            let joined = hub.recover(&[topic("a")], since, T0);
+            assert_eq!(joined.gaps, [gap("a", 0, 2, reason)]);
+            assert_eq!((joined.recovered, joined.cursor.seq), (vec![], 1));
+            let page = hub.history(&topic("a"), since, Order::NewestFirst, 9, T0);
+            assert_eq!((page.gap, page.messages), (Some(gap("a", 0, 2, reason)), vec![]));
+        }
+    }
+
+    #[test]
+    fn topic_that_was_dropped_is_remembered_and_others_are_not_blamed() {
+        let hub = keeping(10);
+        hub.say("a", "x", T0);
+        hub.say("a", "x", T0);
+        hub.handle_timeout(seconds(300));
+        assert_eq!((hub.stats().topics, hub.stats().forgotten), (0, 1));
+        let joined = hub.recover(&[topic("a"), topic("b")], after(&hub, 1), seconds(300));
+        assert_eq!(joined.gaps, [gap("a", 1, 3, GapReason::Evicted)]);
+        assert_eq!(hub.recover(&[topic("a")], after(&hub, 2), seconds(300)).gaps, []);
+    }
+
+    #[test]
+    fn topic_that_nobody_remembers_gets_a_gap_below_the_floor() {
+        let limits = Limits { forgotten: 0, ..Limits::default() };
+        let mut rules = TopicRules::default();
+        rules.history.messages = 0;
+        let hub = Hub::new(Epoch::from_random(1), Rules::all(rules), limits);
+        hub.say("a", "x", T0);
+        let gaps = |seq| hub.recover(&[topic("b")], after(&hub, seq), T0).gaps;
+        assert_eq!(gaps(0), [gap("b", 0, 2, GapReason::Evicted)]);
+        assert_eq!(gaps(1), []);
+    }
+
+    #[test]
+    fn what_is_too_old_is_not_seen_even_before_its_timer_ran() {
+        let hub = keeping(10);
+        hub.say("a", "x", T0);
+        hub.say("a", "x", seconds(1));
+        let joined = hub.recover(&[topic("a")], after(&hub, 0), seconds(300));
+        assert_eq!(seqs(&joined.recovered), [2]);
+        assert_eq!(joined.gaps, [gap("a", 0, 2, GapReason::Evicted)]);
+    }
+
+    #[test]
+    fn topic_that_is_refused_does_not_hinder_the_others() {
+        let limits = Limits { topics: 1, ..Limits::default() };
+        let hub = Hub::new(Epoch::from_random(1), Rules::default(), limits);
+        let (recorder, listener) = Recorder::pair();
+        let topics = [topic("a"), topic("b")];
+        let joined = hub.subscribe(&topics, Since::Now, &listener, T0);
+        let full = Refused::Limit { limit: crate::Limit::Topics, max: 1 };
+        assert_eq!(joined.refused, [(topic("b"), full)]);
+        assert_eq!(hub.try_say("b", T0), Err(full));
+        assert_eq!(hub.say("a", "x", T0), 1, "what is refused takes no number");
+        assert_eq!(seqs(&recorder.take()), [1]);
+    }
+
+    // PUB-021
+    #[test]
+    fn million_messages_are_bounded_and_come_in_pages_of_300() {
+        let mut rules = TopicRules::default();
+        rules.history.messages = 1_000;
+        rules.history.bytes = usize::MAX;
+        let hub = Hub::new(Epoch::from_random(1), Rules::all(rules), Limits::default());
+        let publication = crate::testing::text("a", "");
+        for _ in 0..1_000_000 {
+            hub.publish(publication.clone(), T0).unwrap();
+        }
+        assert_eq!(hub.stats().messages, 1_000);
+        let page = |since| hub.history(&topic("a"), since, Order::OldestFirst, usize::MAX, T0);
+        let (mut since, mut seen) = (Since::Oldest, Vec::new());
+        loop {
+            let page = page(since);
+            assert!(page.messages.len() <= 300);
+            seen.extend(seqs(&page.messages));
+            let Some(next) = page.next else { break };
+            since = Since::After(next);
+        }
+        assert!(seen.into_iter().eq(999_001..=1_000_000));
+        assert_eq!(page(after(&hub, 7)).gap, Some(gap("a", 7, 999_001, GapReason::Evicted)));
+    }
+}

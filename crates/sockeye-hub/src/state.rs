@@ -51,6 +51,11 @@ impl State {
         self.id(self.seq)
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_seq(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
     pub(crate) fn now(&self) -> Duration {
         self.now
     }
