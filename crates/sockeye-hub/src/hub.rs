@@ -210,7 +210,7 @@ const BATCH: usize = 256;
 mod tests {
     use super::*;
     use crate::testing::{Recorder, T0, keeping, seconds, seqs, text, topic};
-    use crate::{Limit, MAX_SEQ, Payload, Published, TopicRules};
+    use crate::{Limit, MAX_SEQ, Payload, Presence, Published, TopicRules};
 
     fn keyed(name: &str, key: &str) -> Publication {
         Publication { key: Some(Label::new(key).unwrap()), ..text(name, "x") }
@@ -305,6 +305,37 @@ mod tests {
         assert_eq!(hub.say("a", "x", T0), MAX_SEQ);
         assert_eq!(hub.try_say("a", T0), Err(Refused::SequenceEnded));
         assert_eq!(hub.info(&topic("a"), T0).last_id.map(|id| id.seq), Some(MAX_SEQ));
+    }
+
+    #[test]
+    fn every_limit_at_zero_refuses_and_holds_nothing() {
+        let limits = Limits {
+            topics: 0,
+            history_bytes: 0,
+            payload: 0,
+            keys: 0,
+            key_age: T0,
+            members: 0,
+            member_bytes: 0,
+            leave_delay: T0,
+            page: 0,
+            forgotten: 0,
+        };
+        let rules = TopicRules { presence: Presence::Announced, ..TopicRules::default() };
+        let hub = Hub::new(Epoch::from_random(1), Rules::all(rules), limits);
+        let (_, listener) = Recorder::pair();
+        let full = Refused::Limit { limit: Limit::Topics, max: 0 };
+        let publication = Publication { payload: Payload::text(""), ..keyed("a", "k") };
+        assert_eq!(hub.publish(publication, T0), Err(full));
+        let joined = hub.subscribe(&[topic("a")], Since::Oldest, &listener, T0);
+        assert_eq!(joined.refused, [(topic("a"), full)]);
+        let member = Member { client: Label::new("x").unwrap(), about: Payload::text("") };
+        let refused = Refused::Limit { limit: Limit::Members, max: 0 };
+        assert_eq!(hub.enter(&topic("a"), member, T0), Err(refused));
+        assert_eq!(
+            hub.stats(),
+            Hub::new(Epoch::from_random(1), Rules::default(), Limits::default()).stats()
+        );
     }
 
     // PUB-025

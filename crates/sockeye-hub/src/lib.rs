@@ -50,6 +50,9 @@
 //!    between the two bounds what waits for a slow reader.
 //! 3. [`Hub::unsubscribe`] once for each topic joined.
 //! 4. [`Hub::handle_timeout`] about every second.
+//!
+//! How many topics one subscriber may have is the host's to bound: the hub does not know whose
+//! subscriptions are whose. All that the hub itself holds has a bound in [`Limits`].
 
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]

@@ -22,7 +22,7 @@ pub trait Listener: Send + Sync {
 pub(crate) struct Listeners {
     list: Vec<Entry>,
     /// Where each listener stands in a long list.
-    places: Option<Box<HashMap<usize, usize>>>,
+    places: Option<HashMap<usize, usize>>,
     subscribers: usize,
 }
 
@@ -50,7 +50,7 @@ impl Listeners {
         if self.places.is_none() && self.list.len() >= LONG {
             let places = self.list.iter().enumerate();
             let places = places.map(|(place, entry)| (address(&entry.listener), place));
-            self.places = Some(Box::new(places.collect()));
+            self.places = Some(places.collect());
         }
     }
 

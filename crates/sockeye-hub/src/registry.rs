@@ -67,14 +67,23 @@ impl Registry {
         self.shrink();
     }
 
-    /// Takes note of a message to a topic that need not be held for it: nobody listens, and nothing
-    /// is kept. Returns the number of the message before it, or `None` if the topic must be held.
-    pub(crate) fn pass(&mut self, name: &TopicName, seq: u64) -> Option<()> {
-        if self.topics.contains_key(name) || self.rules.of(name).history.keeps() {
-            return None;
+    /// Returns the topic that a message goes to, made if it is not there; `None` for one that need
+    /// not be held for it, because nobody listens and nothing is kept: then the number of the
+    /// message is noted, and that is all.
+    ///
+    /// # Errors
+    /// [`Limit::Topics`].
+    pub(crate) fn open_for(
+        &mut self,
+        name: &TopicName,
+        seq: u64,
+    ) -> Result<Option<&mut Topic>, Refused> {
+        let is_passed = !self.topics.contains_key(name) && !self.rules.of(name).history.keeps();
+        if is_passed {
+            self.forgotten.note(name, seq);
+            return Ok(None);
         }
-        self.forgotten.note(name, seq);
-        Some(())
+        self.open(name).map(Some)
     }
 
     /// Returns the number of a topic's last message if it is known.

@@ -109,12 +109,11 @@ impl State {
         }
         let seq = self.seq + 1;
         let id = self.id(seq);
-        if self.registry.pass(name, seq).is_some() {
-            self.seq = seq;
-            return Ok(Published { id, subscribers: 0, is_repeat: false });
-        }
-        let topic = self.registry.open(name)?;
+        let topic = self.registry.open_for(name, seq)?;
         self.seq = seq;
+        let Some(topic) = topic else {
+            return Ok(Published { id, subscribers: 0, is_repeat: false });
+        };
         let message = Message {
             id,
             prev: topic.prev(),
@@ -124,7 +123,7 @@ impl State {
             at: self.now,
             slow: topic.rules.slow,
         };
-        topic.append(Arc::new(message), &mut self.books);
+        topic.append(&Arc::new(message), &mut self.books);
         let subscribers = topic.listeners.subscribers();
         if topic.is_idle() {
             self.registry.close_idle(name);

@@ -89,14 +89,14 @@ impl Topic {
 
     /// Keeps a new message as the rules have it, and gives it to the listeners. In this order, so
     /// that the history is whole even if a listener panics.
-    pub(crate) fn append(&mut self, message: Arc<Message>, books: &mut Books) {
+    pub(crate) fn append(&mut self, message: &Arc<Message>, books: &mut Books) {
         self.last = Some(message.id.seq);
         if self.rules.history.keeps() {
             self.keep(message.clone(), books);
         } else {
             self.history.skip(message.id.seq);
         }
-        self.listeners.deliver(&message);
+        self.listeners.deliver(message);
     }
 
     fn keep(&mut self, message: Arc<Message>, books: &mut Books) {

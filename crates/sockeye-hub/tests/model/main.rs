@@ -7,6 +7,12 @@
 //! told; and a gap must be told of nothing else.
 //!
 //! `SOCKEYE_HUB_SEEDS` sets how many seeds are tried; `SOCKEYE_HUB_SEED` tries one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod ledger;
 mod log;

@@ -210,10 +210,11 @@ impl World {
     fn turn(&mut self, thread: usize) {
         let taken = self.mailboxes[thread].take();
         for subscriber in &mut self.subscribers {
-            if let Way::Stream(Some(stream)) = &mut subscriber.way {
-                if stream.thread == thread {
+            match &mut subscriber.way {
+                Way::Stream(Some(stream)) if stream.thread == thread => {
                     taken.iter().for_each(|message| stream.deliver(message));
                 }
+                _ => {}
             }
         }
     }
@@ -308,7 +309,7 @@ impl World {
                 None => return,
                 Some(Step::Recovered(cursor)) => ledger.go_to(cursor, &self.log),
                 Some(Step::Item(sockeye_hub::Item::Gap(gap))) => {
-                    ledger.tell(&gap, &self.log, floor)
+                    ledger.tell(&gap, &self.log, floor);
                 }
                 Some(Step::Item(sockeye_hub::Item::Message(message))) => {
                     ledger.accept(&message, &self.log, floor);
