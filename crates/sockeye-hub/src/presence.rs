@@ -202,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_member_told_last_is_listed_and_told_when_it_is_gone() {
+        let (hub, a) = (announced(), topic("a"));
+        hub.enter(&a, member("x"), T0).unwrap();
+        hub.leave(&a, &label("x"), T0);
+        let anew = Member { about: Payload::text("I am new"), ..member("x") };
+        hub.enter(&a, anew.clone(), T0).unwrap();
+        assert_eq!(hub.members(&a, None, 10).members, [anew]);
+        let (recorder, listener) = Recorder::pair();
+        hub.subscribe(std::slice::from_ref(&a), Since::Now, &listener, T0);
+        hub.leave(&a, &label("x"), T0);
+        hub.handle_timeout(seconds(2));
+        assert_eq!(told(&recorder), ["leave:I am new"]);
+    }
+
+    #[test]
     fn listed_members_are_not_told_and_without_presence_there_are_none() {
         let (listed, off) =
             (hub(Presence::Listed, Limits::default()), hub(Presence::Off, Limits::default()));

@@ -83,6 +83,7 @@ impl Reader {
         for _ in 0..patience {
             thread::yield_now();
         }
+        let whole = hub.stats().cursor.seq;
         for topic in topics() {
             assert!(hub.unsubscribe(&topic, &listener));
             let left = mailbox.0.lock().unwrap().len();
@@ -91,7 +92,9 @@ impl Reader {
             assert!(!later, "a message after the topic was left");
         }
         let live = std::mem::take(&mut *mailbox.0.lock().unwrap());
-        // The topics are left one after the other, so that only up to the first hole it is whole.
+        let sure = live.iter().map(|message| message.id.seq).filter(|seq| *seq <= whole);
+        assert!(sure.eq(joined.cursor.seq + 1..=whole), "lost or twice");
+        // The topics were left one after the other, so that the rest is whole up to its first hole.
         for message in live {
             if self.last.get(&message.topic).copied().unwrap_or(0) != message.prev {
                 break;

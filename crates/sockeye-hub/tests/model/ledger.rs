@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     cursor: Option<Id>,
     /// The same as a place, in whatever life that was: all before it is done.
     done: usize,
+    /// What it was told of at least once.
+    pub(crate) met: BTreeSet<&'static str>,
 }
 
 impl Ledger {
@@ -71,14 +73,17 @@ impl Ledger {
             log.between(gap).into_iter().filter(|place| !self.got.contains(place)).collect();
         match gap.reason {
             GapReason::Evicted => {
+                self.met.insert(if missing.is_empty() { "false alarm" } else { "eviction" });
                 let known = gap.before - 1 > floor;
                 assert!(!known || !missing.is_empty(), "nothing is missing: {gap:?}");
             }
             GapReason::Slow { dropped } => {
+                self.met.insert("slowness");
                 assert_eq!(missing.len() as u64, dropped, "{gap:?}");
                 assert_eq!(missing, log.between(gap), "{gap:?}");
             }
             GapReason::Epoch | GapReason::Future | GapReason::Unreadable => {
+                self.met.insert("restart");
                 let earlier = (0..log.start).filter(|at| log.entries[*at].topic == gap.topic);
                 self.told.extend(earlier.filter(|place| !self.got.contains(place)));
             }

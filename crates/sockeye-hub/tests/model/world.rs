@@ -1,11 +1,12 @@
 //! One seed's world: a hub, the truth beside it, publishers and subscribers of several kinds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_hub::{
     Epoch, HistoryRules, Hub, Joined, Label, Limits, Listener, OVERHEAD, Order, Payload,
-    Publication, Published, QueueLimits, Refused, Rules, Since, Slow, Stats, TopicName, TopicRules,
+    Publication, Published, QueueLimits, Refused, Rules, Since, Slow, TopicName, TopicRules,
 };
 
 use crate::ledger::Ledger;
@@ -24,7 +25,21 @@ pub(crate) struct World {
     queue: QueueLimits,
     subscribers: Vec<Subscriber>,
     host: Host,
+    met: BTreeSet<&'static str>,
 }
+
+/// What must happen in some of many worlds, or the test proves less than it says.
+pub(crate) const SIGHTS: [&str; 9] = [
+    "eviction",
+    "false alarm",
+    "other version",
+    "overflow",
+    "recovery of several topics",
+    "repeat",
+    "restart",
+    "slowness",
+    "too much history",
+];
 
 /// Whether the hub is told of the time when it asks for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +99,7 @@ impl World {
             queue,
             subscribers: Vec::new(),
             host,
+            met: BTreeSet::new(),
             random,
         };
         for _ in 0..world.random.below(6) {
@@ -145,6 +161,7 @@ impl World {
         let subscribers = self.subscribers_of(&topic);
         match self.hub.publish(publication, self.now) {
             Err(Refused::Version { last: known }) => {
+                self.met.insert("other version");
                 let floor = self.hub.stats().floor;
                 let is_forgotten = known.is_none() && last.is_none_or(|last| last.seq <= floor);
                 assert!(version.is_some() && repeat.is_none());
@@ -152,12 +169,17 @@ impl World {
                 assert!(version != known);
             }
             published if repeat.is_some() => {
+                self.met.insert("repeat");
                 let id = repeat.unwrap();
                 assert_eq!(published, Ok(Published { id, subscribers, is_repeat: true }));
             }
             published => {
                 assert!(version.is_none() || version == last, "the version is another");
+                let others = self.log.kept(|entry| entry.topic != topic).len();
                 let id = self.log.publish(&topic, cost, self.now);
+                if self.log.kept(|entry| entry.topic != topic).len() < others {
+                    self.met.insert("too much history");
+                }
                 assert_eq!(published, Ok(Published { id, subscribers, is_repeat: false }));
                 if let Some(key) = key {
                     self.log.remember(&topic, key, id, self.now);
@@ -257,7 +279,10 @@ impl World {
             Way::Batch => self.ask(at, usize::MAX),
             Way::Poll => self.ask(at, 1),
             Way::Stream(None) => self.connect(at),
-            Way::Stream(Some(stream)) if stream.has_overflowed() => self.disconnect(at),
+            Way::Stream(Some(stream)) if stream.has_overflowed() => {
+                self.met.insert("overflow");
+                self.disconnect(at);
+            }
             Way::Stream(Some(_)) if self.random.one_in(15) => self.disconnect(at),
             Way::Stream(Some(_)) => self.read(at, 1 + at * 2),
         }
@@ -268,6 +293,10 @@ impl World {
         let since = Since::After(self.subscribers[at].ledger.cursor().unwrap());
         let joined = self.recover(&topics, since);
         let floor = self.hub.stats().floor;
+        let missed = &joined.recovered;
+        if missed.windows(2).any(|two| two[0].topic != two[1].topic) {
+            self.met.insert("recovery of several topics");
+        }
         let ledger = &mut self.subscribers[at].ledger;
         joined.gaps.iter().for_each(|gap| ledger.tell(gap, &self.log, floor));
         for message in joined.recovered.iter().take(limit) {
@@ -410,7 +439,7 @@ impl World {
     }
 
     /// Lets everybody catch up, and holds what each got against the truth.
-    pub(crate) fn finish(mut self) -> Stats {
+    pub(crate) fn finish(mut self) -> BTreeSet<&'static str> {
         (0..self.mailboxes.len()).for_each(|thread| self.turn(thread));
         for at in 0..self.subscribers.len() {
             // Twice: it may have to come back after all that waits was read.
@@ -434,7 +463,8 @@ impl World {
         let stats = self.hub.stats();
         let left = [stats.topics, stats.messages, stats.bytes, stats.keys, stats.timers];
         assert_eq!(left, [0; 5], "something is left over");
-        stats
+        self.met.extend(self.subscribers.iter().flat_map(|subscriber| &subscriber.ledger.met));
+        self.met
     }
 }
 
