@@ -140,6 +140,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn overhead_covers_the_message_and_its_places() {
+        let shared = size_of::<Message>() + 2 * size_of::<usize>();
+        assert!(shared + 2 * size_of::<usize>() <= OVERHEAD, "{shared}");
+    }
+
+    #[test]
     fn text_that_is_not_utf_8_is_no_text() {
         assert_eq!(Payload::text_from(&b"ab\xff"[..]).unwrap_err().valid_up_to(), 2);
         assert_eq!(Payload::text_from(&b"ab"[..]).unwrap(), Payload::text("ab"));

@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// Adds a subscriber and looks back, in one step with regard to everything published.
+    /// Adds a subscriber of a listener to a topic.
     pub(crate) fn join(
         &mut self,
         name: &TopicName,
@@ -152,6 +152,7 @@ impl State {
         Ok(())
     }
 
+    /// Takes a subscriber of a listener away from a topic. Returns `None` when there is none.
     pub(crate) fn part(&mut self, name: &TopicName, listener: &Arc<dyn Listener>) -> Option<()> {
         self.registry.get_mut(name)?.listeners.remove(listener)?;
         self.registry.close_idle(name);
