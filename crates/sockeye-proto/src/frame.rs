@@ -179,8 +179,9 @@ impl Header {
 ///
 /// # Errors
 /// The allocator's refusal; nothing has been appended then.
+#[inline]
 pub(crate) fn append(out: &mut Vec<u8>, header: &Header, payload: &[u8]) -> Result<(), NoMemory> {
-    memory::reserve(out, Header::size(payload.len(), header.mask.is_some()) + payload.len())?;
+    memory::reserve(out, MAX_HEADER + payload.len())?;
     header.append_to(out);
     match header.mask {
         Some(key) => mask::append(out, payload, key),

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 pub type Key = [u8; 4];
 
 /// Masks or unmasks `data` in place.
+#[inline]
 pub fn apply(data: &mut [u8], key: Key) {
     if data.len() < SIMD_FROM {
         xor_words(data, key);
@@ -42,6 +43,7 @@ pub fn turn(key: Key, count: usize) -> Key {
     key
 }
 
+#[inline(never)]
 fn xor_in_place(data: &mut [u8], key: Key) -> u64 {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if std::arch::is_x86_feature_detected!("avx2") {
@@ -87,8 +89,9 @@ fn xor_words(data: &mut [u8], key: Key) -> u64 {
         seen |= plain;
         *bytes = plain.to_ne_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
-        *byte ^= key;
+    // By reference: an array's own iterator is a copy of it, which costs as much as the words.
+    for (byte, key) in tail.iter_mut().zip(&word.to_ne_bytes()) {
+        *byte ^= *key;
         seen |= u64::from(*byte);
     }
     seen
