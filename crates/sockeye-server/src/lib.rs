@@ -1,0 +1,10 @@
+//! The standalone server: everything behind `sockeye serve`.
+//!
+//! ```text
+//!   auth ──► Grant ──┐
+//!                    ▼
+//!   doors: WebSocket, SSE, stream, poll, HTTP publish ──► sockeye-hub: topics, history, presence
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod auth;
