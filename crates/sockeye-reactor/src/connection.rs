@@ -14,7 +14,7 @@ use sockeye_proto::{
 
 use crate::local::Local;
 use crate::socket::Socket;
-use crate::system::{Network, System};
+use crate::system::{Happening, Network, System};
 use crate::topics::{Moved, Subscriptions};
 
 /// A connection and all that is kept for it.
@@ -97,9 +97,20 @@ impl<H: Handler, S: System> Conn<H, S> {
         }
     }
 
+    /// Does what has become possible.
+    pub(crate) fn attend(&mut self, happening: Happening, turn: &mut Turn<'_, H, S>) -> Stays {
+        if happening.writable {
+            self.write_on(turn);
+        }
+        if happening.readable {
+            self.state.peer_ended |= happening.closed;
+            return self.read_on(turn);
+        }
+        self.rest(turn)
+    }
+
     /// Reads what is there, hands it on, and writes the answers, once per read.
-    pub(crate) fn read(&mut self, closed: bool, turn: &mut Turn<'_, H, S>) -> Stays {
-        self.state.peer_ended |= closed;
+    pub(crate) fn read_on(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
         let is_dry = (0..READS).any(|_| self.read_once(turn));
         match self.rest(turn) {
             // Others want their turn as well.
@@ -141,15 +152,14 @@ impl<H: Handler, S: System> Conn<H, S> {
         }
     }
 
-    /// Goes on writing what waits; then there may be room for more.
-    pub(crate) fn writable(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
-        if self.unsent.is_none() {
-            // The socket may hold something back itself; an error shows when it is read.
-            let _ = self.socket.flush(turn.system);
-        } else {
+    /// Goes on writing what waits.
+    fn write_on(&mut self, turn: &mut Turn<'_, H, S>) {
+        if self.unsent.is_some() {
             self.write(turn);
+        } else if self.socket.holds_back() {
+            // An error shows when the socket is read.
+            let _ = self.socket.flush(turn.system);
         }
-        self.rest(turn)
     }
 
     /// Lets the deadlines act that have come.

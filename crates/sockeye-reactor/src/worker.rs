@@ -134,21 +134,16 @@ impl<H: Handler, S: System> Worker<H, S> {
         again.sort_unstable();
         again.dedup();
         for index in again {
-            self.turn(index, now, |connection, turn| connection.read(false, turn));
+            self.turn(index, now, Conn::read_on);
         }
     }
 
     fn attend(&mut self, happening: Happening, now: Time) {
-        let Happening { token, readable, writable, closed } = happening;
+        let token = happening.token;
         if is_of_hall(token) {
             return self.hall.happened(token, &mut self.system, &mut self.buffer, now);
         }
-        if writable {
-            self.turn(token, now, Conn::writable);
-        }
-        if readable {
-            self.turn(token, now, |connection, turn| connection.read(closed, turn));
-        }
+        self.turn(token, now, |connection, turn| connection.attend(happening, turn));
     }
 
     /// Gives a connection its turn.

@@ -214,6 +214,9 @@ impl<R: Role> Events<'_, R> {
     fn find(&mut self) -> Result<Option<Found>, Error> {
         match self.find_plain() {
             Some(found) => Ok(Some(found)),
+            None if self.at == self.input.len() && self.connection.inbound.get().is_none() => {
+                Ok(None)
+            }
             None => self.find_any(),
         }
     }
