@@ -1,15 +1,16 @@
 //! Serves WebSockets with one thread per core.
 //!
 //! ```text
-//!   whoever listens ──► Reactor::adopt ──► mailbox ─┐
-//!                                                   ▼
+//!   listener ──► Door ──► Reactor::adopt ──► mailbox ─┐
+//!                                                     ▼
 //!   sockets ──► poll ──► read into the thread's one buffer ──► core ──► Handler::message
 //!                                                                           │ Out::send, publish
 //!   sockets ◄── one write per connection and turn ◄── the thread's one out ◄┘
 //! ```
 //!
 //! A connection is taken over after its opening handshake, with its socket and its protocol state
-//! ([`Adopted`]), and stays on the thread that has the fewest. Nothing on a message's way takes a lock
+//! ([`Adopted`]), and stays on the thread that has the fewest. Who listens may be anybody; with
+//! [`Reactor::listen`] it is the reactor, and a [`Door`] answers the first bytes. Nothing on a message's way takes a lock
 //! or allocates, and an idle connection holds no buffer. What `sockeye-proto` says is carried out here
 //! and decided there.
 
