@@ -15,6 +15,7 @@ mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod doors;
+mod doorstep;
 mod drain;
 mod echo;
 mod handshake;
