@@ -50,6 +50,7 @@ mod client;
 mod clock;
 mod control;
 mod error;
+pub mod handler;
 mod held;
 mod io;
 mod link;
@@ -60,6 +61,7 @@ mod pings;
 mod race;
 #[cfg(feature = "server")]
 mod server;
+mod slots;
 mod split;
 mod stream;
 #[cfg(feature = "rustls")]
@@ -71,6 +73,7 @@ mod websocket;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use error::{Error, ErrorKind, Result};
+pub use handler::{Handler, MessageRef, Out, Sent, Topics};
 pub use io::{AnyIo, Io, Rewound};
 pub use message::{Event, Message};
 #[cfg(feature = "server")]

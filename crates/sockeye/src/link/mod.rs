@@ -4,6 +4,7 @@
 //! kept in the link, never in a future.
 
 mod arrival;
+mod driver;
 mod transport;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use crate::websocket::closed;
 
 pub(crate) use arrival::Arrival;
 use arrival::next_event;
+pub(crate) use driver::Driver;
 
 /// A transport and the connection over it.
 pub(crate) struct Link<S> {
@@ -51,7 +53,7 @@ pub(crate) struct Link<S> {
     ready_bytes: usize,
     timer: Option<Pin<Box<Sleep>>>,
     /// Why the connection ended, to be told once.
-    failure: Option<Error>,
+    failure: Option<Failure>,
     sending: Sending,
     receiving: Receiving,
     /// The rest of the message being received is of no interest.
@@ -72,7 +74,17 @@ enum Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiving {
     Open,
+    /// It is not read, for want of room for answers.
+    Paused,
     Over,
+}
+
+/// Why a connection ended in disorder.
+enum Failure {
+    /// The core ended it.
+    Core(Box<sockeye_proto::Error>),
+    /// The transport ended without a Close frame.
+    Lost(Error),
 }
 
 impl<S: Io> Link<S> {
@@ -147,7 +159,7 @@ impl<S: Io> Link<S> {
             if self.core.next() != Next::Continue {
                 return self
                     .poll_last_words(cx)
-                    .map(|()| self.failure.take().map_or(Ok(None), Err));
+                    .map(|()| self.take_failure().map_or(Ok(None), Err));
             }
             if let Some(arrival) = ready!(self.poll_progress(cx)) {
                 return Poll::Ready(Ok(Some(arrival)));
@@ -424,12 +436,16 @@ impl<S: Io> Link<S> {
     /// Keeps for later why the core ended the connection.
     fn fail_by_core(&mut self, error: sockeye_proto::Error) {
         log::failed(&error, self.peer);
-        self.fail(error.into());
+        self.failure.get_or_insert_with(|| Failure::Core(Box::new(error)));
     }
 
-    fn fail(&mut self, error: Error) {
-        let info = self.close_info();
-        self.failure.get_or_insert_with(|| error.with_close(Some(&info)));
+    /// Takes why the connection ended in disorder, to tell the application.
+    fn take_failure(&mut self) -> Option<Error> {
+        let error = match self.failure.take()? {
+            Failure::Core(error) => Error::from(*error),
+            Failure::Lost(error) => error,
+        };
+        Some(error.with_close(Some(&self.close_info())))
     }
 
     /// Tells whether what was queued did leave.

@@ -13,11 +13,13 @@ use sockeye_proto::CloseCode;
 use sockeye_proto::handshake::{Accepted, Rejection, RequestHead, accept as judge};
 use tokio::sync::oneshot;
 
-use super::drain::Life;
+use super::callbacks::{Starter, Stay, starter};
+use super::drain::{Asked, Leaving, Life, REASON};
 use super::handover::{HandedOver, Place};
 use super::{Acceptor, Incoming};
 use crate::control::Control;
 use crate::error::Result;
+use crate::handler::{self, Topics};
 use crate::held;
 use crate::io::AnyIo;
 use crate::link::Link;
@@ -36,6 +38,8 @@ pub(super) struct Routes {
     router: Router<Destination>,
     hook: Option<Hook>,
     pub(super) acceptor: Acceptor,
+    /// For the handlers of the callback form.
+    pub(super) topics: Topics,
 }
 
 /// Where the connections of a path go.
@@ -43,6 +47,8 @@ pub(super) struct Routes {
 enum Destination {
     /// To a handler, here.
     Handler(Handler),
+    /// To a handler of the callback form, here.
+    Callbacks(Starter),
     /// To another host.
     Elsewhere(Taker),
 }
@@ -52,6 +58,7 @@ pub(crate) struct Admitted {
     pub(crate) accepted: Accepted,
     incoming: Incoming,
     destination: Destination,
+    topics: Topics,
 }
 
 impl Routes {
@@ -66,6 +73,22 @@ impl Routes {
     {
         let handler: Handler = Arc::new(move |ws, incoming| Box::pin(handler(ws, incoming)));
         self.router.insert(path, Destination::Handler(handler))
+    }
+
+    /// Adds a route to handlers of the callback form.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(super) fn add_callbacks<F, H>(
+        &mut self,
+        path: &str,
+        make: F,
+    ) -> Result<(), matchit::InsertError>
+    where
+        F: Fn(&Incoming) -> H + Send + Sync + 'static,
+        H: handler::Handler,
+    {
+        self.router.insert(path, Destination::Callbacks(starter(make)))
     }
 
     /// Adds a route to another host.
@@ -117,7 +140,8 @@ impl Routes {
             };
             verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
         }
-        Ok(Admitted { accepted, incoming, destination: found.value.clone() })
+        let (destination, topics) = (found.value.clone(), self.topics.clone());
+        Ok(Admitted { accepted, incoming, destination, topics })
     }
 }
 
@@ -132,16 +156,19 @@ impl Admitted {
         place: Place,
         life: Life,
     ) {
-        let Self { accepted, incoming, destination } = self;
+        let Self { accepted, incoming, destination, topics } = self;
+        let start = |io| acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
         let handler = match destination {
             Destination::Handler(handler) => handler,
+            Destination::Callbacks(starter) => {
+                return starter(start(io), &incoming, place, Stay { life, topics });
+            }
             Destination::Elsewhere(taker) => {
                 let config = acceptor.config.clone();
                 return taker(HandedOver { io, accepted, received, config, incoming, place });
             }
         };
-        let ws = acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
-        let mut running = Running::start(&handler, ws, incoming);
+        let mut running = Running::start(&handler, start(io), incoming);
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
@@ -185,9 +212,18 @@ impl Running {
 
     /// Drives the handler and its connection until both are done, or the server drops them. This is
     /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
-    async fn run(mut self, mut life: Life) {
+    async fn run(mut self, life: Life) {
+        let (mut leaving, control) = (Leaving::new(life), self.control.clone());
+        let left = poll_fn(move |cx| match leaving.poll(cx) {
+            Asked::Nothing => Poll::Pending,
+            Asked::Close(code) => {
+                control.close(code, REASON);
+                Poll::Pending
+            }
+            Asked::Drop => Poll::Ready(()),
+        });
         let served = pin!(serve(&mut self.handler, &mut self.parted));
-        race(served, pin!(life.end(&self.control))).await;
+        race(served, left).await;
     }
 }
 
