@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(slots.remove(a), None);
         assert_eq!((slots.add("c"), slots.add("d")), (a, b + 1));
         assert_eq!(slots.iter().copied().collect::<Vec<_>>(), ["c", "b", "d"]);
-        [a, b, b + 1].into_iter().for_each(|place| drop(slots.remove(place)));
+        assert_eq!([a, b, b + 1].map(|place| slots.remove(place).is_some()), [true; 3]);
         assert!(slots.is_empty() && slots.iter().next().is_none());
     }
 }

@@ -17,6 +17,7 @@ mod deflate;
 mod doors;
 mod drain;
 mod echo;
+mod handle;
 mod handshake;
 mod hosts;
 #[cfg(feature = "hyper")]
@@ -31,6 +32,7 @@ mod others;
 mod panics;
 mod proxies;
 mod redirect;
+mod run;
 mod split;
 mod strangers;
 mod streams;
