@@ -20,7 +20,7 @@ use crate::stream::{MessageReader, MessageWriter};
 
 /// A WebSocket connection.
 ///
-/// Every method is cancel-safe: a future that is dropped, as `select!` and `timeout` do, loses no
+/// Every method but [`run`](Self::run) is cancel-safe: a future that is dropped, as `select!` and `timeout` do, loses no
 /// message and breaks no frame. A message given to [`send`](Self::send) is then sent whole or not
 /// at all.
 ///

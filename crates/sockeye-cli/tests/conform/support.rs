@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sockeye::tls::Tls;
-use sockeye::{
-    Client, Config, DeflateConfig, MessageRef, Origins, Out, Result, Server, WebSocket,
-};
+use sockeye::{Client, Config, DeflateConfig, MessageRef, Origins, Out, Result, Server, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};

@@ -14,6 +14,7 @@ fn a_reset_in_mid_frame_is_1006_after_the_messages_that_came_whole() {
     for cut in [1, 5, 100] {
         let (probe, watch) = Probe::new();
         let mut peer = host.connect(probe.on_open(|out| ignore(out.send("never read"))));
+        assert!(peer.socket.peek(&mut [0]).unwrap() > 0);
         let held_up = host.hold_up();
         peer.write(&[frame(TEXT, b"whole"), frame(BINARY, &[0; 200])[..cut].to_vec()].concat());
         peer.reset();
