@@ -20,9 +20,9 @@ use crate::stream::{MessageReader, MessageWriter};
 
 /// A WebSocket connection.
 ///
-/// Every method but [`run`](Self::run) is cancel-safe: a future that is dropped, as `select!` and `timeout` do, loses no
-/// message and breaks no frame. A message given to [`send`](Self::send) is then sent whole or not
-/// at all.
+/// Every method but [`run`](Self::run) is cancel-safe: a future that is dropped, as `select!` and
+/// `timeout` do, loses no message and breaks no frame. A message given to [`send`](Self::send) is
+/// then sent whole or not at all.
 ///
 /// Pings are answered, and deadlines kept, while any of the methods is being awaited. A connection
 /// that nobody awaits stands still.
