@@ -1,11 +1,12 @@
 //! The data plane: WebSockets live on the reactor once their handshake is done.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use sockeye::{CloseCode, HandedOver, Incoming, Place};
+use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Incoming, Place, Transport};
 use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
-use sockeye_reactor::{Adopted, Handler, Out, Reactor};
+use sockeye_reactor::{Adopted, Door, Handler, Out, Reactor};
 
 /// What is done with a connection's messages.
 #[derive(Clone, Debug)]
@@ -49,29 +50,53 @@ impl DataPlane {
     }
 
     fn take(&self, whole: HandedOver, service: Service) {
-        let HandedOver { io, accepted, received, config, place, .. } = whole;
-        let tcp_and_session = match io.into_tcp() {
-            Ok(tcp) => Some((tcp, None)),
-            Err(io) => io.into_server_tls().ok().map(|(tcp, session)| (tcp, Some(session))),
-        };
-        // The commands serve no other transport.
-        let Some((tcp, session)) = tcp_and_session else { return };
-        // A socket that leaves tokio can only fail to for a reason that ends it anyway.
-        let Ok(socket) = tcp.into_std() else { return };
+        let HandedOver { transport, accepted, received, config, place, .. } = whole;
         let core = Connection::new(Server, config, sockeye_reactor::now());
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
         let served = Served { service, place };
-        let adopted = match session {
-            Some(session) => Adopted::tls(socket, session, core, served),
-            None => Adopted::new(socket, core, served),
+        let adopted = match transport {
+            Transport::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
+            Transport::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
+            // The commands serve no other transport.
+            _ => return,
         };
         self.0.adopt(adopted.received(received));
+    }
+
+    /// Accepts connections at `listener` on the reactor's threads.
+    pub(crate) fn listen(&self, listener: TcpListener, doorstep: Doorstep) {
+        let patience = doorstep.patience();
+        self.0.listen(listener, Entrance(doorstep), patience);
+    }
+
+    /// Accepts no more connections.
+    pub(crate) fn unlisten(&self) {
+        self.0.unlisten();
     }
 
     /// Closes all connections, and those that still come.
     pub(crate) fn close_all(&self, code: CloseCode) {
         self.0.close_all(code, "");
+    }
+}
+
+/// The server's door, where the reactor accepts.
+struct Entrance(Doorstep);
+
+impl Door for Entrance {
+    type Caller = Caller;
+
+    fn arrived(&self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, Caller)> {
+        self.0.arrived(stream, peer)
+    }
+
+    fn first_bytes(&self, stream: TcpStream, caller: Caller, bytes: &[u8]) {
+        self.0.first_bytes(stream, caller, bytes);
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        self.0.accept_failed(error);
     }
 }
 

@@ -170,12 +170,16 @@ pub(crate) fn raise_descriptors() {
 /// Serves; says where once it accepts.
 async fn serve(server: Server, args: &ListenArgs, router: Router, plane: &DataPlane) -> Result<()> {
     let http = move |connection| serve_http(connection, router.clone());
-    let listening = server.http(http).listen().await?;
+    let mut listening = server.http(http).listen().await?;
     let stop = stop_signal()?;
+    if let Some((listener, doorstep)) = listening.let_accept()? {
+        plane.listen(listener, doorstep);
+    }
     say(&format!("listening on {}://{}", args.scheme(), listening.local_addr()?));
     let drain = args.drain();
     let stop = async {
         stop.await;
+        plane.unlisten();
         plane.close_all(drain.code);
     };
     listening.serve_until(stop, drain.clone()).await

@@ -12,6 +12,9 @@ use crate::message::Kind;
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
 pub const MAX_CONTROL: usize = 125;
 
+/// The mark of a message's last frame, in the first byte.
+pub(crate) const FIN: u8 = 0x80;
+
 /// The longest header: two bytes, a 64-bit length, a key.
 pub(crate) const MAX_HEADER: usize = 14;
 
@@ -104,7 +107,7 @@ impl Header {
             return Ok(None);
         };
         let opcode = Opcode::from_bits(first & 0x0f)?;
-        let fin = first & 0x80 != 0;
+        let fin = first & FIN != 0;
         let compressed = first & 0x40 != 0;
         if first & 0x30 != 0 || (compressed && !(rules.compression && may_compress(opcode))) {
             return Err(PeerError::ReservedBits);
@@ -140,38 +143,25 @@ impl Header {
     }
 
     /// Appends the header with the shortest form of its length.
+    #[inline]
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; MAX_HEADER];
-        let len = self.write(&mut bytes);
-        out.extend_from_slice(bytes.get(..len).unwrap_or_default());
-    }
-
-    /// Writes the header to the front of `bytes` and returns its length.
-    fn write(&self, bytes: &mut [u8; MAX_HEADER]) -> usize {
         let mask_bit = if self.mask.is_some() { 0x80 } else { 0 };
-        bytes[0] =
-            self.opcode.bits() | (u8::from(self.fin) << 7) | (u8::from(self.compressed) << 6);
-        let mut end = 2;
+        let fin = if self.fin { FIN } else { 0 };
+        let first = self.opcode.bits() | fin | (u8::from(self.compressed) << 6);
         match (u8::try_from(self.len), u16::try_from(self.len)) {
-            (Ok(len @ ..=125), _) => bytes[1] = mask_bit | len,
+            (Ok(len @ ..=125), _) => out.extend_from_slice(&[first, mask_bit | len]),
             (_, Ok(len)) => {
-                bytes[1] = mask_bit | 126;
-                bytes[2..4].copy_from_slice(&len.to_be_bytes());
-                end = 4;
+                let [high, low] = len.to_be_bytes();
+                out.extend_from_slice(&[first, mask_bit | 126, high, low]);
             }
             _ => {
-                bytes[1] = mask_bit | 127;
-                bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
-                end = 10;
+                out.extend_from_slice(&[first, mask_bit | 127]);
+                out.extend_from_slice(&self.len.to_be_bytes());
             }
         }
         if let Some(key) = self.mask {
-            if let Some(space) = bytes.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
-                *space = key;
-            }
-            end += key.len();
+            out.extend_from_slice(&key);
         }
-        end
     }
 
     /// Returns the bytes that a header takes.

@@ -2,58 +2,74 @@
 
 use std::net::TcpStream;
 
-use mio::net::TcpStream as MioStream;
 use sockeye_proto::{Connection, Server};
 
-use crate::socket::Socket;
+use crate::system::{Network, Tcp};
 
 /// An upgraded connection, to be served by a [`Reactor`](crate::Reactor).
-pub struct Adopted<H> {
-    pub(crate) socket: Socket,
+pub struct Adopted<H>(pub(crate) Arrival<H, Tcp>);
+
+/// An upgraded connection of any network.
+pub(crate) struct Arrival<H, N: Network> {
+    pub(crate) transport: Transport<N::Stream>,
     pub(crate) core: Connection<Server>,
     pub(crate) received: Vec<u8>,
     pub(crate) handler: H,
 }
 
+/// A stream, and the TLS session over it.
+pub(crate) enum Transport<T> {
+    Plain(T),
+    #[cfg(feature = "tls")]
+    Tls(T, Box<rustls::ServerConnection>),
+}
+
 impl<H> Adopted<H> {
-    /// Brings together a socket, the protocol state after its handshake, and
-    /// what serves it.
+    /// Brings together a socket, the protocol state after its handshake, and what serves it.
     ///
     /// The state must count time as [`now`](crate::now) does.
     pub fn new(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
-        let socket = Socket::Plain(unblocked(socket));
-        Self { socket, core, received: Vec::new(), handler }
+        Self::over(Transport::Plain(unblocked(socket)), core, handler)
+    }
+
+    /// As [`new`](Self::new), for a socket that is known not to block: setting it up takes a call to
+    /// the system less.
+    pub fn unblocked(socket: TcpStream, core: Connection<Server>, handler: H) -> Self {
+        Self::over(Transport::Plain(socket), core, handler)
     }
 
     /// As [`new`](Self::new), for a connection over TLS.
     #[cfg(feature = "tls")]
     pub fn tls(
         socket: TcpStream,
-        session: rustls::ServerConnection,
+        session: Box<rustls::ServerConnection>,
         core: Connection<Server>,
         handler: H,
     ) -> Self {
-        let tls = crate::socket::Tls::new(unblocked(socket), session);
-        Self { socket: Socket::Tls(Box::new(tls)), core, received: Vec::new(), handler }
+        Self::over(Transport::Tls(unblocked(socket), session), core, handler)
+    }
+
+    fn over(transport: Transport<TcpStream>, core: Connection<Server>, handler: H) -> Self {
+        Self(Arrival { transport, core, received: Vec::new(), handler })
     }
 
     /// Adds what was read behind the handshake's request.
     #[must_use]
     pub fn received(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.received = bytes.into();
+        self.0.received = bytes.into();
         self
     }
 }
 
 /// Makes a socket one that the reactor can watch: one that blocks would hold up all the others.
-fn unblocked(socket: TcpStream) -> MioStream {
+fn unblocked(socket: TcpStream) -> TcpStream {
     // It fails for what is no socket any more, which shows at once when it is read.
     let _ = socket.set_nonblocking(true);
-    MioStream::from_std(socket)
+    socket
 }
 
 impl<H> std::fmt::Debug for Adopted<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Adopted").field("core", &self.core).finish_non_exhaustive()
+        f.debug_struct("Adopted").field("core", &self.0.core).finish_non_exhaustive()
     }
 }

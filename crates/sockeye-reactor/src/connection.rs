@@ -12,20 +12,21 @@ use sockeye_proto::{
     Reply, SendOptions, Server, Side, Time,
 };
 
+use crate::local::Local;
 use crate::socket::Socket;
+use crate::system::{Network, System};
 use crate::topics::{Moved, Subscriptions};
-use crate::worker::Local;
 
 /// A connection and all that is kept for it.
-pub(crate) struct Conn<H> {
-    pub(crate) socket: Socket,
+pub(crate) struct Conn<H, S: System> {
+    socket: Socket<S>,
     pub(crate) core: Connection<Server>,
     pub(crate) handler: H,
     pub(crate) subscriptions: Subscriptions,
     /// What the socket did not take.
     unsent: Option<Box<Unsent>>,
     /// What was read and not looked at, for want of room for answers.
-    unread: Option<Box<[u8]>>,
+    unread: Option<Box<Unread>>,
     state: State,
 }
 
@@ -35,6 +36,10 @@ struct Unsent {
     bytes: Vec<u8>,
     written: usize,
 }
+
+/// Bytes that wait for room; in a box, as few connections have any.
+#[derive(Default)]
+struct Unread(Vec<u8>);
 
 /// Small facts about a connection.
 #[derive(Clone, Copy, Default)]
@@ -50,14 +55,15 @@ struct State {
 }
 
 /// What the thread lends to the connection whose turn it is.
-pub(crate) struct Turn<'t, H> {
+pub(crate) struct Turn<'t, H, S: System> {
     pub(crate) index: u32,
+    pub(crate) system: &'t mut S,
     pub(crate) now: Time,
     /// Where reads go.
     pub(crate) buffer: &'t mut [u8],
     /// Where answers are gathered; empty between turns.
     pub(crate) out: &'t mut Vec<u8>,
-    pub(crate) local: &'t mut Local<H>,
+    pub(crate) local: &'t mut Local<H, S::Network>,
 }
 
 /// Whether a connection stays.
@@ -70,19 +76,19 @@ pub(crate) enum Stays {
     No,
 }
 
-impl<H: Handler> Conn<H> {
-    pub(crate) fn new(socket: Socket, core: Connection<Server>, handler: H) -> Self {
+impl<H: Handler, S: System> Conn<H, S> {
+    pub(crate) fn new(socket: Socket<S>, core: Connection<Server>, handler: H) -> Self {
         let (subscriptions, unsent, unread, state) = Default::default();
         Self { socket, core, handler, subscriptions, unsent, unread, state }
     }
 
     /// Opens the connection: tells the handler, and takes what came with the handshake.
-    pub(crate) fn open(&mut self, received: &mut [u8], turn: &mut Turn<'_, H>) -> Stays {
+    pub(crate) fn open(&mut self, received: &mut [u8], turn: &mut Turn<'_, H, S>) -> Stays {
         self.call(turn, H::open);
         if has_room(&self.core) {
             self.receive(received, turn);
         } else {
-            self.unread = Some((&*received).into());
+            self.keep_unread(received);
         }
         match self.rest(turn) {
             // What the poller would tell of may be inside already.
@@ -92,7 +98,7 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Reads what is there, hands it on, and writes the answers, once per read.
-    pub(crate) fn read(&mut self, closed: bool, turn: &mut Turn<'_, H>) -> Stays {
+    pub(crate) fn read(&mut self, closed: bool, turn: &mut Turn<'_, H, S>) -> Stays {
         self.state.peer_ended |= closed;
         let is_dry = (0..READS).any(|_| self.read_once(turn));
         match self.rest(turn) {
@@ -103,16 +109,16 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Reads once; tells whether there is nothing more to read for now.
-    fn read_once(&mut self, turn: &mut Turn<'_, H>) -> bool {
+    fn read_once(&mut self, turn: &mut Turn<'_, H, S>) -> bool {
         if !has_room(&self.core) {
             self.unread.get_or_insert_default();
             return true;
         }
         if let Some(mut unread) = self.unread.take() {
-            self.receive(&mut unread, turn);
+            self.receive(&mut unread.0, turn);
             return false;
         }
-        match self.socket.read(turn.buffer) {
+        match self.socket.read(turn.system, turn.buffer) {
             Ok(count) if count > 0 => {
                 let is_full = count == turn.buffer.len();
                 let buffer = std::mem::take(&mut turn.buffer);
@@ -136,10 +142,10 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Goes on writing what waits; then there may be room for more.
-    pub(crate) fn writable(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+    pub(crate) fn writable(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
         if self.unsent.is_none() {
             // The socket may hold something back itself; an error shows when it is read.
-            let _ = self.socket.flush();
+            let _ = self.socket.flush(turn.system);
         } else {
             self.write(turn);
         }
@@ -147,7 +153,7 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Lets the deadlines act that have come.
-    pub(crate) fn timeout(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+    pub(crate) fn timeout(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
         if self.unread.is_some() {
             // The peer's silence is ours.
             self.core.reading_paused(turn.now);
@@ -163,7 +169,7 @@ impl<H: Handler> Conn<H> {
     pub(crate) fn send_prepared<'m>(
         &mut self,
         messages: impl Iterator<Item = &'m PreparedMessage>,
-        turn: &mut Turn<'_, H>,
+        turn: &mut Turn<'_, H, S>,
     ) -> Stays {
         for message in messages {
             if self.core.is_above_high_water() {
@@ -184,7 +190,12 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Starts the closing handshake.
-    pub(crate) fn close(&mut self, code: CloseCode, reason: &str, turn: &mut Turn<'_, H>) -> Stays {
+    pub(crate) fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        turn: &mut Turn<'_, H, S>,
+    ) -> Stays {
         close(&mut Reply::new(&mut self.core, turn.out, turn.now), code, reason);
         self.write(turn);
         self.rest(turn)
@@ -203,13 +214,16 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Takes the connection out of one of its topics; `None` when it has none.
-    pub(crate) fn leave_any_topic(&mut self, local: &mut Local<H>) -> Option<Option<Moved>> {
+    pub(crate) fn leave_any_topic(
+        &mut self,
+        local: &mut Local<H, S::Network>,
+    ) -> Option<Option<Moved>> {
         local.topics.unsubscribe_any(&mut self.subscriptions)
     }
 
     /// Hands the messages among `bytes` to the handler and writes its answers. What stands behind
     /// answers for which there is no room any more is kept.
-    fn receive(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) {
+    fn receive(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H, S>) {
         let mut at = 0;
         loop {
             let rest = bytes.get_mut(at..).unwrap_or_default();
@@ -220,16 +234,19 @@ impl<H: Handler> Conn<H> {
                 return;
             }
             if !has_room(&self.core) {
-                let rest = bytes.get(at..).unwrap_or_default();
-                self.unread = Some(rest.into());
+                self.keep_unread(bytes.get(at..).unwrap_or_default());
                 return;
             }
         }
     }
 
+    fn keep_unread(&mut self, bytes: &[u8]) {
+        self.unread = Some(Box::new(Unread(bytes.to_vec())));
+    }
+
     /// Hands messages on while there is room for answers. Returns how many bytes they took, and
     /// whether there may be more events.
-    fn hand_on(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H>) -> (usize, bool) {
+    fn hand_on(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H, S>) -> (usize, bool) {
         let Self { core, handler, subscriptions, state, .. } = self;
         let mut events = core.receive(bytes, turn.now, turn.out);
         let (index, local) = (turn.index, &mut *turn.local);
@@ -254,7 +271,7 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Calls the handler outside of any message, and writes what it sends.
-    fn call(&mut self, turn: &mut Turn<'_, H>, act: impl FnOnce(&mut H, &mut Out<'_>)) {
+    fn call(&mut self, turn: &mut Turn<'_, H, S>, act: impl FnOnce(&mut H, &mut Out<'_>)) {
         let Self { core, handler, subscriptions, state, .. } = self;
         let reply = &mut Reply::new(core, turn.out, turn.now);
         let (index, local) = (turn.index, &mut *turn.local);
@@ -263,11 +280,11 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Writes what was gathered, behind what waits from before.
-    fn write(&mut self, turn: &mut Turn<'_, H>) {
+    fn write(&mut self, turn: &mut Turn<'_, H, S>) {
         if let Some(mut unsent) = self.unsent.take() {
             unsent.bytes.append(turn.out);
             let Unsent { bytes, written } = &mut *unsent;
-            *written = self.write_bytes(bytes, *written, turn.now);
+            *written = self.write_bytes(bytes, *written, turn.system, turn.now);
             if *written < bytes.len() {
                 if *written > bytes.len() / 2 {
                     bytes.drain(..*written);
@@ -280,7 +297,7 @@ impl<H: Handler> Conn<H> {
         if turn.out.is_empty() {
             return;
         }
-        let written = self.write_bytes(turn.out, 0, turn.now);
+        let written = self.write_bytes(turn.out, 0, turn.system, turn.now);
         if let Some(rest) = turn.out.get(written..).filter(|rest| !rest.is_empty()) {
             self.unsent = Some(Box::new(Unsent { bytes: rest.to_vec(), written: 0 }));
         }
@@ -288,13 +305,19 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Writes as much as the socket takes; returns up to where.
-    fn write_bytes(&mut self, bytes: &mut Vec<u8>, mut written: usize, now: Time) -> usize {
+    fn write_bytes(
+        &mut self,
+        bytes: &mut Vec<u8>,
+        mut written: usize,
+        system: &mut S,
+        now: Time,
+    ) -> usize {
         while written < bytes.len() {
             let rest = bytes.get(written..).unwrap_or_default();
             let count = if self.state.sending_over {
                 rest.len()
             } else {
-                match self.socket.write(rest) {
+                match self.socket.write(system, rest) {
                     Ok(count) => count,
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -316,7 +339,7 @@ impl<H: Handler> Conn<H> {
 
     /// Ends a turn: tells the handler of room that it waits for, whichever write made it, and finds
     /// out how the connection goes on.
-    fn rest(&mut self, turn: &mut Turn<'_, H>) -> Stays {
+    fn rest(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
         if self.state.at_end && self.all_left() {
             // Not before: a peer that sends no more may still read what is due to it.
             self.core.receive_eof();
@@ -326,7 +349,7 @@ impl<H: Handler> Conn<H> {
             self.call(turn, H::drain);
         }
         let may_read = self.unread.is_some() && has_room(&self.core);
-        match self.stays() {
+        match self.stays(turn.system) {
             // The poller tells nothing of room that there was all the time.
             Stays::Yes if may_read || self.has_drained() => Stays::ReadAgain,
             stays => stays,
@@ -344,13 +367,13 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Does with the transport what the core says.
-    fn stays(&mut self) -> Stays {
+    fn stays(&mut self, system: &mut S) -> Stays {
         match self.core.next() {
             Next::Close => return Stays::No,
             Next::Shutdown if self.all_left() && !self.state.sending_over => {
                 self.state.sending_over = true;
                 // A peer that is gone already needs no end of stream.
-                let _: io::Result<()> = self.socket.shutdown();
+                let _: io::Result<()> = self.socket.shut_down(system);
             }
             Next::Shutdown | Next::AwaitEof | Next::Continue => {}
         }
@@ -359,15 +382,15 @@ impl<H: Handler> Conn<H> {
 }
 
 /// What a handler sends through, during its turn.
-struct Outbox<'t, 'r, H> {
+struct Outbox<'t, 'r, H, N: Network> {
     reply: &'t mut Reply<'r, Server>,
     subscriptions: &'t mut Subscriptions,
     state: &'t mut State,
     index: u32,
-    local: &'t mut Local<H>,
+    local: &'t mut Local<H, N>,
 }
 
-impl<H: Handler> Outbox<'_, '_, H> {
+impl<H: Handler, N: Network> Outbox<'_, '_, H, N> {
     /// Calls the handler; where it panics, its connection closes.
     fn call(mut self, handler: &mut H, act: impl FnOnce(&mut H, &mut Out<'_>)) {
         if !guard(handler, |handler| act(handler, &mut Out::new(&mut self))) {
@@ -376,7 +399,7 @@ impl<H: Handler> Outbox<'_, '_, H> {
     }
 }
 
-impl<H: Handler> Outlet for Outbox<'_, '_, H> {
+impl<H: Handler, N: Network> Outlet for Outbox<'_, '_, H, N> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
         let sent = match self.reply.send(message, options) {
             Ok(()) if self.reply.connection().is_above_high_water() => Sent::Buffered,

@@ -18,15 +18,19 @@
 mod adopted;
 mod clock;
 mod connection;
+mod door;
+mod local;
 mod mailbox;
 mod reactor;
 mod slab;
 mod socket;
+mod system;
 mod topics;
 mod wheel;
 mod worker;
 
 pub use adopted::Adopted;
 pub use clock::now;
+pub use door::Door;
 pub use reactor::Reactor;
 pub use sockeye_proto::handler::{Handler, Out, Sent};

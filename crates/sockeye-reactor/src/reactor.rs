@@ -1,16 +1,19 @@
 //! The reactor as the rest of a program sees it: threads that take connections.
 
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use mio::{Poll, Token, Waker};
 use sockeye_proto::handler::Handler;
 use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Utf8Bytes};
 
 use crate::adopted::Adopted;
+use crate::door::{Door, Reception};
 use crate::mailbox::{Mailbox, Order};
+use crate::system::{Portable, System, Tcp};
 use crate::worker::Worker;
 
 /// Threads that serve WebSockets, each with connections of its own.
@@ -19,7 +22,7 @@ pub struct Reactor<H> {
 }
 
 struct Thread<H> {
-    mailbox: Arc<Mailbox<H>>,
+    mailbox: Arc<Mailbox<H, Tcp>>,
     /// Connections given to the thread and not ended.
     load: Arc<AtomicUsize>,
     handle: Option<JoinHandle<()>>,
@@ -35,36 +38,49 @@ impl<H: Handler> Reactor<H> {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let mut polls = Vec::new();
-        let mut mailboxes = Vec::new();
-        for _ in 0..count {
-            let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), WAKER)?;
-            mailboxes.push(Arc::new(Mailbox::new(waker)));
-            polls.push(poll);
-        }
+        let systems = (0..count).map(|_| Portable::new()).collect::<io::Result<Vec<_>>>()?;
+        let mailboxes: Vec<_> =
+            systems.iter().map(|system| Arc::new(Mailbox::new(system.waker()))).collect();
         // Dropped on the way out by an error, it stops the threads that run by then.
         let mut reactor = Self { threads: Vec::new() };
-        for (number, poll) in polls.into_iter().enumerate() {
+        for (number, system) in systems.into_iter().enumerate() {
             let others = mailboxes.iter().enumerate().filter(|(other, _)| *other != number);
             let others = others.map(|(_, mailbox)| mailbox.clone()).collect();
             let Some(mailbox) = mailboxes.get(number).cloned() else { continue };
             let load = Arc::new(AtomicUsize::new(0));
-            let worker = Worker::new(poll, mailbox.clone(), others, load.clone());
+            let worker = Worker::new(system, mailbox.clone(), others, load.clone());
             let builder = thread::Builder::new().name(format!("reactor-{number}"));
-            // A poller that fails leaves nothing to be done on its thread.
+            // A system that fails leaves nothing to be done on its thread.
             let handle = builder.spawn(move || drop(worker.run()))?;
             reactor.threads.push(Thread { mailbox, load, handle: Some(handle) });
         }
         Ok(reactor)
     }
 
-    /// Gives a connection to the thread that has the fewest.
+    /// Accepts connections at `listener`, and waits up to `patience` for the first bytes of each: what
+    /// they mean is the door's to say.
+    pub fn listen(&self, listener: TcpListener, door: impl Door, patience: Duration) {
+        if let Some(thread) = self.threads.first() {
+            thread.mailbox.put(Order::Listen(listener, Reception::new(door, patience)));
+        }
+    }
+
+    /// Accepts no more connections. Those that have arrived are still brought to their doors.
+    pub fn unlisten(&self) {
+        for thread in &self.threads {
+            thread.mailbox.put(Order::Unlisten);
+        }
+    }
+
+    /// Gives a connection to the thread that has the fewest, or to this one if it has about as few.
     pub fn adopt(&self, adopted: Adopted<H>) {
-        let lightest = self.threads.iter().min_by_key(|thread| thread.load.load(Ordering::Relaxed));
-        let Some(thread) = lightest else { return };
+        let load = |thread: &Thread<H>| thread.load.load(Ordering::Relaxed);
+        let Some(lightest) = self.threads.iter().min_by_key(|thread| load(thread)) else { return };
+        let own = self.threads.iter().find(|thread| thread.mailbox.is_own());
+        let own = own.filter(|own| load(own) <= load(lightest) + SLACK);
+        let thread = own.unwrap_or(lightest);
         thread.load.fetch_add(1, Ordering::Relaxed);
-        thread.mailbox.put(Order::Adopt(Box::new(adopted)));
+        thread.mailbox.put(Order::Adopt(Box::new(adopted.0)));
     }
 
     /// Sends a message to all subscribers of a topic.
@@ -116,5 +132,6 @@ impl<H> std::fmt::Debug for Reactor<H> {
     }
 }
 
-/// The waker's token, which is no connection's.
-const WAKER: Token = Token(usize::MAX);
+/// How many connections a thread may have above the fewest and still keep one that it has at hand:
+/// to move one costs a wake-up.
+const SLACK: usize = 16;

@@ -50,7 +50,14 @@ impl<T> Slab<T> {
     }
 
     /// Puts a value at a free place. `None` where there are as many as can be numbered.
+    #[cfg(test)]
     pub(crate) fn insert(&mut self, value: T) -> Option<Key> {
+        self.insert_with(|_| Some(value))
+    }
+
+    /// Puts the value that is made for a key there. `None` where there is none, or where there are as
+    /// many as can be numbered.
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> Option<T>) -> Option<Key> {
         if self.free.is_none() {
             self.grow()?;
         }
@@ -58,10 +65,10 @@ impl<T> Slab<T> {
         let place = self.place_mut(index)?;
         let Content::Free(next) = place.content else { return None };
         place.tenant = place.tenant.wrapping_add(1);
-        place.content = Content::Value(value);
-        let tenant = place.tenant;
+        let key = Key { index, tenant: place.tenant };
+        place.content = Content::Value(make(key)?);
         self.free = next;
-        Some(Key { index, tenant })
+        Some(key)
     }
 
     /// Returns the key of whoever is at a place.

@@ -1,33 +1,35 @@
 //! A reactor thread: waits, gives each ready connection its turn, carries out orders, hands out what
 //! was published, and lets deadlines act.
 
-use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token};
-use sockeye_proto::handler::{Handler, Sender};
-use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Time, Utf8Bytes};
+use sockeye_proto::handler::Handler;
+use sockeye_proto::{CloseCode, Time, Utf8Bytes};
 
-use crate::adopted::Adopted;
-use crate::clock;
+use crate::adopted::{Arrival, Transport};
 use crate::connection::{Conn, Stays, Turn};
+use crate::door::{Hall, is_of_hall};
+use crate::local::Local;
 use crate::mailbox::{Mailbox, Order};
-use crate::slab::{Key, Slab};
-use crate::topics::{Moved, Topics};
+use crate::slab::Slab;
+use crate::socket::Socket;
+use crate::system::{Happening, System};
+use crate::topics::Moved;
 use crate::wheel::Wheel;
 
 /// One thread's world.
-pub(crate) struct Worker<H> {
-    poll: Poll,
-    mailbox: Arc<Mailbox<H>>,
-    connections: Slab<Conn<H>>,
+pub(crate) struct Worker<H, S: System> {
+    system: S,
+    mailbox: Arc<Mailbox<H, S::Network>>,
+    hall: Hall<S>,
+    connections: Slab<Conn<H, S>>,
     wheel: Wheel,
-    local: Local<H>,
-    /// Connections that have more to read although the poller will not say so.
+    local: Local<H, S::Network>,
+    /// Connections that have more to read although the system will not say so.
     again: Vec<u32>,
     buffer: Vec<u8>,
     out: Vec<u8>,
@@ -36,62 +38,20 @@ pub(crate) struct Worker<H> {
     load: Arc<AtomicUsize>,
 }
 
-/// What a handler can reach on its thread beside its own connection.
-pub(crate) struct Local<H> {
-    pub(crate) topics: Topics,
-    /// Connections whose places in topics changed while another connection had its turn.
-    pub(crate) moved: Vec<Moved>,
-    /// What was published in this turn, in order.
-    publications: Vec<(Arc<str>, Arc<PreparedMessage>)>,
-    /// This thread's own post, and the other threads'.
-    own: Arc<Mailbox<H>>,
-    others: Vec<Arc<Mailbox<H>>>,
-    /// The key of the connection whose turn it is.
-    key: Option<Key>,
-}
-
-impl<H: Handler> Local<H> {
-    /// Returns a handle to the connection whose turn it is.
-    pub(crate) fn sender(&self) -> Sender {
-        let nobody = u64::MAX;
-        Sender::new(self.own.clone(), self.key.map_or(nobody, Key::number))
-    }
-
-    /// Publishes here, at the end of the turn, and on the other threads.
-    pub(crate) fn publish(&mut self, topic: &str, message: MessageRef<'_>) {
-        let topic: Arc<str> = match self.publications.last() {
-            Some((last, _)) if **last == *topic => last.clone(),
-            _ => topic.into(),
-        };
-        let message = Arc::new(PreparedMessage::new(message));
-        for other in &self.others {
-            other.put(Order::Publish(topic.clone(), message.clone()));
-        }
-        self.publications.push((topic, message));
-    }
-}
-
-impl<H: Handler> Worker<H> {
+impl<H: Handler, S: System> Worker<H, S> {
     pub(crate) fn new(
-        poll: Poll,
-        mailbox: Arc<Mailbox<H>>,
-        others: Vec<Arc<Mailbox<H>>>,
+        system: S,
+        mailbox: Arc<Mailbox<H, S::Network>>,
+        others: Vec<Arc<Mailbox<H, S::Network>>>,
         load: Arc<AtomicUsize>,
     ) -> Self {
-        let topics = Topics::default();
         Self {
-            poll,
-            mailbox: mailbox.clone(),
+            system,
+            local: Local::new(mailbox.clone(), others),
+            mailbox,
+            hall: Hall::new(),
             connections: Slab::new(),
             wheel: Wheel::new(),
-            local: Local {
-                topics,
-                moved: Vec::new(),
-                publications: Vec::new(),
-                own: mailbox,
-                others,
-                key: None,
-            },
             again: Vec::new(),
             buffer: vec![0; READ],
             out: Vec::new(),
@@ -100,8 +60,9 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Runs until it is told to stop, or the poller fails; then ends what is still open.
+    /// Runs until it is told to stop, or the system fails; then ends what is still open.
     pub(crate) fn run(mut self) -> io::Result<()> {
+        self.mailbox.own();
         let result = self.serve();
         for order in self.mailbox.close() {
             if let Order::Adopt(_) = order {
@@ -113,54 +74,74 @@ impl<H: Handler> Worker<H> {
     }
 
     fn serve(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
-        let (mut again, mut due) = (Vec::new(), Vec::new());
-        loop {
-            match self.poll.poll(&mut events, self.patience()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                polled => polled?,
-            }
-            let now = clock::now();
-            std::mem::swap(&mut again, &mut self.again);
-            // One turn each, however often it was asked for.
-            again.sort_unstable();
-            again.dedup();
-            for index in again.drain(..) {
-                self.turn(index, now, |connection, turn| connection.read(false, turn));
-            }
-            for event in &events {
-                let Token(token) = event.token();
-                let Ok(index) = u32::try_from(token) else { continue };
-                if event.is_writable() {
-                    self.turn(index, now, Conn::writable);
-                }
-                let closed = event.is_read_closed() || event.is_error();
-                if closed || event.is_readable() {
-                    self.turn(index, now, |connection, turn| connection.read(closed, turn));
-                }
-            }
-            for order in self.mailbox.take() {
-                match order {
-                    Order::Stop => return Ok(()),
-                    order => self.obey(order, now),
-                }
-            }
-            self.hand_out(now);
-            self.wheel.advance(now, |index| due.push(index));
-            for index in due.drain(..) {
-                self.turn(index, now, Conn::timeout);
-            }
-            self.out.shrink_to(OUT_KEPT);
+        let mut happened = Vec::new();
+        let mut due = Vec::new();
+        while self.go_round(&mut happened, &mut due)? {}
+        Ok(())
+    }
+
+    /// Waits once, and does what there is to do; tells whether there is to be a next time.
+    fn go_round(&mut self, happened: &mut Vec<Happening>, due: &mut Vec<u32>) -> io::Result<bool> {
+        match self.system.wait(self.patience(), happened) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            waited => waited?,
         }
+        let now = self.system.now();
+        self.read_again(now);
+        for happening in happened.drain(..) {
+            self.attend(happening, now);
+        }
+        for order in self.mailbox.take() {
+            match order {
+                Order::Stop => return Ok(false),
+                order => self.obey(order, now),
+            }
+        }
+        self.hand_out(now);
+        self.hall.advance(&mut self.system, &mut self.buffer, now);
+        self.wheel.advance(now, |index| due.push(index));
+        for index in due.drain(..) {
+            self.turn(index, now, Conn::timeout);
+        }
+        self.out.shrink_to(OUT_KEPT);
+        Ok(true)
     }
 
     /// Returns how long nothing has to be done unless something happens.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.local.publications.is_empty() {
+        if !self.again.is_empty() || self.local.has_publications() || self.mailbox.has_post() {
             return Some(Duration::ZERO);
         }
+        let next = self.wheel.next().into_iter().chain(self.hall.next()).min()?;
         // A moment more, so that the tick has come when the wait is over.
-        self.wheel.next().map(|next| next.since(clock::now()) + Duration::from_millis(1))
+        Some(next.since(self.system.now()) + Duration::from_millis(1))
+    }
+
+    /// Goes on with the connections that had more to read, one turn each, however often it was asked
+    /// for.
+    fn read_again(&mut self, now: Time) {
+        if self.again.is_empty() {
+            return;
+        }
+        let mut again = std::mem::take(&mut self.again);
+        again.sort_unstable();
+        again.dedup();
+        for index in again {
+            self.turn(index, now, |connection, turn| connection.read(false, turn));
+        }
+    }
+
+    fn attend(&mut self, happening: Happening, now: Time) {
+        let Happening { token, readable, writable, closed } = happening;
+        if is_of_hall(token) {
+            return self.hall.happened(token, &mut self.system, &mut self.buffer, now);
+        }
+        if writable {
+            self.turn(token, now, Conn::writable);
+        }
+        if readable {
+            self.turn(token, now, |connection, turn| connection.read(closed, turn));
+        }
     }
 
     /// Gives a connection its turn.
@@ -168,12 +149,12 @@ impl<H: Handler> Worker<H> {
         &mut self,
         index: u32,
         now: Time,
-        act: impl FnOnce(&mut Conn<H>, &mut Turn<'_, H>) -> Stays,
+        act: impl FnOnce(&mut Conn<H, S>, &mut Turn<'_, H, S>) -> Stays,
     ) {
-        let Self { connections, local, buffer, out, .. } = self;
+        let Self { system, connections, local, buffer, out, .. } = self;
         local.key = connections.key(index);
         let Some(connection) = connections.at(index) else { return };
-        let mut turn = Turn { index, now, buffer, out, local };
+        let mut turn = Turn { index, system, now, buffer, out, local };
         // A connection looks after its handler's panics; whatever else panics ends it, and what it
         // leaves behind must not reach another.
         let stays = catch_unwind(AssertUnwindSafe(|| act(connection, &mut turn)));
@@ -206,14 +187,18 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn obey(&mut self, order: Order<H>, now: Time) {
+    fn obey(&mut self, order: Order<H, S::Network>, now: Time) {
         if !matches!(order, Order::Publish(..)) {
             // What was published before goes out before.
             self.hand_out(now);
         }
         match order {
-            Order::Adopt(adopted) => self.adopt(*adopted, now),
-            Order::Publish(topic, message) => self.local.publications.push((topic, message)),
+            Order::Adopt(arrival) => self.adopt(*arrival, now),
+            Order::Listen(listener, reception) => {
+                self.hall.listen(listener, reception, &mut self.system);
+            }
+            Order::Unlisten => self.hall.unlisten(&mut self.system),
+            Order::Publish(topic, message) => self.local.hand_out_later(topic, message),
             Order::Send(key, message) => {
                 if self.connections.get(key).is_some() {
                     self.turn(key.index, now, |connection, turn| {
@@ -239,25 +224,27 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Takes a connection in.
-    fn adopt(&mut self, adopted: Adopted<H>, now: Time) {
-        let Adopted { socket, core, mut received, handler } = adopted;
-        let connection = Conn::new(socket, core, handler);
-        let Some(key) = self.connections.insert(connection) else { return self.lighten() };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.connections.at(key.index).is_some_and(|connection| {
-            let token = Token(key.index as usize);
-            self.poll.registry().register(connection.socket.source(), token, interest).is_ok()
+    fn adopt(&mut self, arrival: Arrival<H, S::Network>, now: Time) {
+        let Arrival { transport, core, mut received, handler } = arrival;
+        let Self { connections, system, .. } = self;
+        let key = connections.insert_with(|key| {
+            let socket = match transport {
+                Transport::Plain(stream) => Socket::Plain(system.watch(stream, key.index).ok()?),
+                #[cfg(feature = "tls")]
+                Transport::Tls(stream, session) => {
+                    Socket::tls(system.watch(stream, key.index).ok()?, session)
+                }
+            };
+            Some(Conn::new(socket, core, handler))
         });
-        if !registered {
-            return self.remove(key.index);
-        }
+        let Some(key) = key else { return self.lighten() };
         self.turn(key.index, now, |connection, turn| connection.open(&mut received, turn));
         if let Some((code, reason)) = self.closing.clone() {
             self.turn(key.index, now, |connection, turn| connection.close(code, &reason, turn));
         }
     }
 
-    /// Forgets a connection; dropping its socket closes it and takes it from the poller.
+    /// Forgets a connection; dropping its socket closes it and takes it from the system.
     fn remove(&mut self, index: u32) {
         let Some(mut connection) = self.connections.remove(index) else { return };
         self.wheel.cancel(index);
@@ -275,21 +262,7 @@ impl<H: Handler> Worker<H> {
 
     /// Hands out what was published, all that is due to a subscriber of a topic in one write.
     fn hand_out(&mut self, now: Time) {
-        if self.local.publications.is_empty() {
-            return;
-        }
-        let mut places = HashMap::new();
-        let mut topics: Vec<(Arc<str>, Vec<Arc<PreparedMessage>>)> = Vec::new();
-        for (topic, message) in std::mem::take(&mut self.local.publications) {
-            let place = *places.entry(topic.clone()).or_insert_with(|| {
-                topics.push((topic, Vec::new()));
-                topics.len() - 1
-            });
-            if let Some((_, messages)) = topics.get_mut(place) {
-                messages.push(message);
-            }
-        }
-        for (topic, messages) in topics {
+        for (topic, messages) in self.local.take_publications() {
             // A connection that leaves meanwhile changes the list.
             for index in self.local.topics.members(&topic).to_vec() {
                 self.turn(index, now, |connection, turn| {
@@ -305,6 +278,3 @@ const READ: usize = 256 << 10;
 
 /// What the buffer of answers keeps between turns, at most, in bytes.
 const OUT_KEPT: usize = 1 << 20;
-
-/// Events taken from the poller at a time.
-const EVENTS: usize = 1024;

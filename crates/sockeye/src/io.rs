@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -136,10 +137,10 @@ impl AsyncWrite for AnyIo {
 /// Sets a TCP connection up: small messages leave at once, and a peer that acknowledges nothing is
 /// given up by the operating system, where it can, long before its own patience ends.
 #[cfg(any(feature = "client", feature = "server"))]
-pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
+pub(crate) fn tune(tcp: &SockRef<'_>) -> io::Result<()> {
+    tcp.set_tcp_nodelay(true)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket2::SockRef::from(tcp).set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(())
 }
 

@@ -88,8 +88,8 @@ pub use io::{AnyIo, Io, Rewound};
 pub use message::{Event, Message};
 #[cfg(feature = "server")]
 pub use server::{
-    Acceptor, Drain, HandedOver, HttpConnection, Incoming, Listening, Place, Server, Upgrades,
-    accept,
+    Acceptor, Caller, Doorstep, Drain, HandedOver, HttpConnection, Incoming, Listening, Place,
+    Server, Transport, Upgrades, accept,
 };
 #[cfg(feature = "deflate")]
 pub use sockeye_proto::deflate::DeflateConfig;

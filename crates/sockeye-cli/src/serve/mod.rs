@@ -2,7 +2,6 @@
 
 mod pages;
 
-use std::future::ready;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         server
             .hand_over("/echo", plane.taker(|_| Service::Echo))
             .hand_over("/t/{topic}", plane.taker(topic))
-            .authorize(|request| ready(check_topic(request)))
+            .check(check_topic)
     };
     listen::run(&args.listen, config, routes, pages::router()).await
 }

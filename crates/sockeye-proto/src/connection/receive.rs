@@ -7,6 +7,7 @@
 
 #[cfg(feature = "deflate")]
 mod inflate;
+mod plain;
 mod rate;
 mod unfinished;
 
@@ -57,8 +58,8 @@ enum Found {
 }
 
 impl Found {
-    /// Borrows the event's bytes from where they stand. `None` for text in place, which
-    /// [`text_in_place`] has to check first.
+    /// Borrows the event's bytes from where they stand. `None` for a message in place, which
+    /// [`in_place`] has to check first.
     #[inline]
     fn event<'b>(
         self,
@@ -66,14 +67,7 @@ impl Found {
         unfinished: Option<&'b mut Unfinished>,
     ) -> Option<Event<'b>> {
         Some(match self {
-            Self::InPlace(Kind::Text, ..) => return None,
-            Self::InPlace(Kind::Binary, range, mask) => {
-                let bytes = input.get_mut(range).unwrap_or_default();
-                if let Some(key) = mask {
-                    mask::apply(bytes, key);
-                }
-                Event::Message(Message::Binary(Binary::in_place(bytes)))
-            }
+            Self::InPlace(..) => return None,
             // A text was checked to its last byte before it was found.
             Self::Gathered(kind) => Event::Message(unfinished?.gathered(kind)?),
             Self::Piece(kind, source, position) => {
@@ -88,16 +82,26 @@ impl Found {
     }
 }
 
-/// Unmasks and checks a text where it stands.
+/// Unmasks a message where it stands, and checks it if it is text.
 #[inline]
-fn text_in_place(
+fn in_place(
     input: &mut [u8],
+    kind: Kind,
     range: Range<usize>,
     mask: Option<Key>,
 ) -> Result<Event<'_>, Error> {
     let bytes = input.get_mut(range).unwrap_or_default();
-    let text = utf8::unmask_text(bytes, mask).map_err(not_utf8)?;
-    Ok(Event::Message(Message::Text(Text::in_place(text))))
+    Ok(Event::Message(match kind {
+        Kind::Text => {
+            Message::Text(Text::in_place(utf8::unmask_text(bytes, mask).map_err(not_utf8)?))
+        }
+        Kind::Binary => {
+            if let Some(key) = mask {
+                mask::apply(bytes, key);
+            }
+            Message::Binary(Binary::in_place(bytes))
+        }
+    }))
 }
 
 /// What a step of reading came to.
@@ -154,9 +158,9 @@ impl<R: Role> Events<'_, R> {
             Err(error) => return Some(Err(self.fail(error))),
         };
         let Self { connection, input, now, out, .. } = self;
-        if let Found::InPlace(Kind::Text, range, mask) = found {
-            let text = text_in_place(input, range, mask);
-            return Some(text.inspect_err(|error| connection.fail(error, *now, out)));
+        if let Found::InPlace(kind, range, mask) = found {
+            let event = in_place(input, kind, range, mask);
+            return Some(event.inspect_err(|error| connection.fail(error, *now, out)));
         }
         found.event(input, connection.inbound.get_mut()).map(Ok)
     }
@@ -175,10 +179,10 @@ impl<R: Role> Events<'_, R> {
             Err(error) => return Some(Err(self.fail(error))),
         };
         let Self { connection, input, now, out, .. } = self;
-        if let Found::InPlace(Kind::Text, range, mask) = found {
-            let text = text_in_place(input, range, mask);
-            let text = text.inspect_err(|error| connection.fail(error, *now, out));
-            return Some(text.map(|event| f(event, &mut Reply { connection, out, now: *now })));
+        if let Found::InPlace(kind, range, mask) = found {
+            let event = in_place(input, kind, range, mask);
+            let event = event.inspect_err(|error| connection.fail(error, *now, out));
+            return Some(event.map(|event| f(event, &mut Reply { connection, out, now: *now })));
         }
         // What was gathered moves aside meanwhile: the event must not borrow from the connection
         // that answers it.
@@ -206,7 +210,15 @@ impl<R: Role> Events<'_, R> {
     }
 
     /// Reads on until there is an event.
+    #[inline]
     fn find(&mut self) -> Result<Option<Found>, Error> {
+        match self.find_plain() {
+            Some(found) => Ok(Some(found)),
+            None => self.find_any(),
+        }
+    }
+
+    fn find_any(&mut self) -> Result<Option<Found>, Error> {
         self.connection.inbound.drop_handed_out();
         loop {
             if !matches!(self.connection.phase, Phase::Open | Phase::Closing) {

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::HandshakeMisuse;
 
 /// Whether a token may hold the byte (RFC 9110 section 5.6.2).
+#[inline]
 pub(super) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -37,6 +38,7 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 }
 
 /// Whether a field value may hold the byte: anything but controls, of which a tab is not one.
+#[inline]
 pub(super) const fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | 0x20..=0x7E | 0x80..=0xFF)
 }

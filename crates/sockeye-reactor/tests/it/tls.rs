@@ -66,7 +66,7 @@ fn connect(reactor: &Reactor<Probe>, probe: Probe) -> StreamOwned<ClientConnecti
     }
     let (accepted, accepted_session) = accepting.join().unwrap();
     let core = Connection::new(Server, Arc::new(Config::server()), now());
-    reactor.adopt(Adopted::tls(accepted, accepted_session, core, probe));
+    reactor.adopt(Adopted::tls(accepted, Box::new(accepted_session), core, probe));
     StreamOwned::new(session, socket)
 }
 

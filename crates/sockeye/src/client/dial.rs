@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 use std::{future, io};
 
+use socket2::SockRef;
 use sockeye_proto::handshake::Url;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -31,7 +32,7 @@ pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
     let tcp = tcp.map_err(|error| {
         Error::new(ErrorKind::Connect, format!("cannot connect to {name}")).with_source(error)
     })?;
-    tune(&tcp)?;
+    tune(&SockRef::from(&tcp))?;
     if url.is_secure() { encrypt(tcp, url, settings).await } else { Ok(tcp.into()) }
 }
 

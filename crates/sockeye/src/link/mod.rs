@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_proto::{
     AnyRole, CloseCode, CloseInfo, Connection, Delivery, Kind, MessageRef, Next, Position,
-    SendOptions,
+    SendOptions, Time,
 };
 use tokio::time::Sleep;
 
@@ -48,6 +48,8 @@ pub(crate) struct Link<S> {
     /// Bytes of the transport whose events have not been taken; the first `taken` of them have.
     unread: Vec<u8>,
     taken: usize,
+    /// When the transport was last read: a clock is not asked for each of many messages.
+    read_at: Time,
     /// What arrived while the caller was only sending.
     ready: VecDeque<Arrival>,
     ready_bytes: usize,
@@ -109,6 +111,7 @@ impl<S: Io> Link<S> {
             unflushed: false,
             unread: received.to_vec(),
             taken: 0,
+            read_at: clock::now(),
             ready: VecDeque::new(),
             ready_bytes: 0,
             timer: None,
@@ -370,7 +373,7 @@ impl<S: Io> Link<S> {
         loop {
             self.lend_buffer();
             let rest = self.unread.get_mut(self.taken..).unwrap_or_default();
-            let (found, used) = next_event(&mut self.core, rest, &mut self.out);
+            let (found, used) = next_event(&mut self.core, rest, self.read_at, &mut self.out);
             self.taken += used;
             if self.taken == self.unread.len() {
                 (self.unread, self.taken) = (Vec::new(), 0);

@@ -47,8 +47,9 @@ impl<S: Io> Link<S> {
                 return Poll::Ready(io::Result::Ok(None));
             }
             // The first event is taken from the shared buffer; only what follows it is copied.
+            self.read_at = clock::now();
             self.lend_buffer();
-            let (found, used) = next_event(&mut self.core, filled, &mut self.out);
+            let (found, used) = next_event(&mut self.core, filled, self.read_at, &mut self.out);
             self.give_back_buffer();
             let rest = filled.get(used..).unwrap_or_default();
             self.unread.extend_from_slice(rest);

@@ -84,7 +84,7 @@ impl Acceptor {
     /// policy leaves out, one that takes too long.
     pub async fn accept<S: Io>(&self, mut io: S) -> Result<(WebSocket<S>, Incoming)> {
         let deadline = self.handshake_deadline();
-        let request = self.read_request(&mut io, deadline).await;
+        let request = self.read_request(&mut io, Vec::new(), deadline).await;
         if let Err(unread) = &request.length {
             let error = unread.to_error(self.config.timeouts.handshake);
             if let Some(rejection) = unread.rejection() {
@@ -114,21 +114,29 @@ impl Acceptor {
     }
 
     /// Reads the head of the first request, strictly, bounded and within the handshake's deadline.
-    pub(super) async fn read_request<S>(&self, io: &mut S, deadline: Instant) -> Request
+    /// `bytes` of it have been read.
+    pub(super) async fn read_request<S>(
+        &self,
+        io: &mut S,
+        mut bytes: Vec<u8>,
+        deadline: Instant,
+    ) -> Request
     where
         S: AsyncRead + Unpin,
     {
-        let mut bytes = Vec::with_capacity(1024);
         let read = timeout_at(deadline, async {
             let mut reader = HeadReader::request();
             loop {
+                if !bytes.is_empty() {
+                    match reader.read(&bytes, &self.config.limits) {
+                        Ok(Some(length)) => return Ok(length),
+                        Ok(None) => {}
+                        Err(error) => return Err(Unread::Malformed(error)),
+                    }
+                }
+                bytes.reserve(1024);
                 if io.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
                     return Err(Unread::Gone);
-                }
-                match reader.read(&bytes, &self.config.limits) {
-                    Ok(Some(length)) => return Ok(length),
-                    Ok(None) => {}
-                    Err(error) => return Err(Unread::Malformed(error)),
                 }
             }
         });

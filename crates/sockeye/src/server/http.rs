@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 #[cfg(feature = "hyper")]
-use super::handover::{Held, Place};
+use super::handover::Place;
 use crate::io::{AnyIo, Record, Rewound};
 
 pub(super) type Handler =
@@ -106,7 +106,7 @@ impl Upgrades {
             let (io, received) = transport(upgraded);
             let Self { shared, place, .. } = this;
             let (acceptor, life) = (&shared.routes.acceptor, shared.life.clone());
-            let place = Place::new(Held::Shared(place), client);
+            let place = Place::shared(place, client);
             admitted.serve(io, received.to_vec(), acceptor, place, life).await;
         });
         response

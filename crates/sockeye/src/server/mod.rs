@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod callbacks;
+mod doorstep;
 mod drain;
 mod handover;
 mod http;
@@ -21,6 +22,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use sockeye_proto::Config;
 use sockeye_proto::handshake::{ForwardedHeader, Network, Origins, Rejection, RequestHead};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,13 +40,13 @@ use crate::websocket::WebSocket;
 
 pub use acceptor::{Acceptor, accept};
 use acceptor::{Request, answer, refuse};
+pub use doorstep::{Caller, Doorstep};
 pub use drain::Drain;
 use drain::{Life, Phase, Phases};
-use handover::Held;
-pub use handover::{HandedOver, Place};
+pub use handover::{HandedOver, Place, Transport};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
-use pending::{Handshake, Pending, PerIp, TooMany};
+use pending::{Pending, PerIp, TooMany};
 use proxies::{Proxies, read_proxy_header};
 use routes::{Admitted, Routes};
 
@@ -195,6 +197,16 @@ impl Server {
         self
     }
 
+    /// As [`authorize`](Self::authorize), for what takes no time to judge; it comes first. Connections
+    /// that are [handed over](Self::hand_over) can then be answered where they arrive.
+    pub fn check<F>(mut self, check: F) -> Self
+    where
+        F: Fn(&Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
+    {
+        self.routes.set_check(check);
+        self
+    }
+
     /// Hands connections whose first request is not for a WebSocket to `handler`, with the bytes that
     /// were read. Without it they are refused.
     pub fn http<F, Fut>(mut self, handler: F) -> Self
@@ -309,7 +321,8 @@ impl Server {
             #[cfg(feature = "rustls")]
             tls: self.tls.map(|tls| tls.config().into()),
         });
-        Ok(Listening { listener, shared, phases })
+        let local = listener.local_addr()?;
+        Ok(Listening { listener: Some(listener), local, shared, phases })
     }
 
     /// Serves until the future is dropped.
@@ -331,7 +344,9 @@ impl Server {
 
 /// A server whose address is bound: clients can connect, and are served once it is awaited.
 pub struct Listening {
-    listener: TcpListener,
+    /// `None` while another host accepts.
+    listener: Option<TcpListener>,
+    local: SocketAddr,
     shared: Arc<Shared>,
     phases: Phases,
 }
@@ -340,9 +355,23 @@ impl Listening {
     /// Returns the address that was bound.
     ///
     /// # Errors
-    /// The operating system does not tell.
+    /// None any more: an address that the operating system does not tell is one that
+    /// [`Server::listen`] fails for.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        Ok(self.listener.local_addr()?)
+        Ok(self.local)
+    }
+
+    /// Lets another host accept the connections: returns the listener, and what the host gives them to.
+    /// This server then accepts none, and drains as ever once `shutdown` is ready: the host must have
+    /// stopped accepting by then. To be called once, on the runtime that serves; later calls return `None`.
+    ///
+    /// # Errors
+    /// The runtime does not let go of the listener.
+    pub fn let_accept(&mut self) -> Result<Option<(std::net::TcpListener, Doorstep)>> {
+        let Some(listener) = self.listener.take() else { return Ok(None) };
+        // What is accepted inherits it, so that it need not be asked for each time.
+        let _ = tune(&SockRef::from(&listener));
+        Ok(Some((listener.into_std()?, Doorstep::new(self.shared.clone()))))
     }
 
     /// Serves until the future is dropped.
@@ -359,8 +388,12 @@ impl Listening {
     /// # Errors
     /// None; accepting goes on whatever happens to single connections.
     pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
-        race(pin!(shutdown), pin!(accept_all(&self.listener, &self.shared))).await;
-        drop(self.listener);
+        match self.listener {
+            Some(listener) => {
+                race(pin!(shutdown), pin!(accept_all(&listener, &self.shared))).await;
+            }
+            None => drop(shutdown.await),
+        }
         let deadline = drain.deadline;
         self.phases.enter(Phase::Draining(drain));
         let all = u32::try_from(self.shared.max_connections).unwrap_or(u32::MAX);
@@ -383,7 +416,7 @@ impl fmt::Debug for Server {
 
 impl fmt::Debug for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listening").field("listener", &self.listener).finish_non_exhaustive()
+        f.debug_struct("Listening").field("address", &self.local).finish_non_exhaustive()
     }
 }
 
@@ -397,8 +430,8 @@ async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
                 backoff = BACKOFF_FIRST;
                 let shared = shared.clone();
                 match shared.begin(peer) {
-                    Ok(handshake) => {
-                        tokio::spawn(async move { shared.serve(tcp, peer, handshake).await });
+                    Ok(caller) => {
+                        tokio::spawn(async move { shared.serve(tcp, caller, Vec::new()).await });
                     }
                     Err(too_many) => shared.turn_away(tcp, peer, too_many),
                 }
@@ -421,12 +454,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 impl Shared {
     /// Counts a connection that was accepted, by its address if that is its client's.
-    fn begin(&self, peer: SocketAddr) -> Result<Handshake, TooMany> {
+    fn begin(&self, peer: SocketAddr) -> Result<Caller, TooMany> {
         let mut handshake = self.pending.begin()?;
         if self.proxies.is_direct(peer) {
             handshake.is_of(peer.ip())?;
         }
-        Ok(handshake)
+        // One deadline covers all up to the request's end, so it is set before the first of it.
+        let deadline = self.routes.acceptor.handshake_deadline();
+        Ok(Caller { peer, handshake, deadline })
     }
 
     /// Answers a connection there is no room for, without waiting for its request. One that expects
@@ -446,16 +481,10 @@ impl Shared {
         }
     }
 
-    /// Serves one connection from its first byte to its last.
-    async fn serve(
-        self: Arc<Self>,
-        mut tcp: TcpStream,
-        mut peer: SocketAddr,
-        mut handshake: Handshake,
-    ) {
+    /// Serves one connection, of which `received` has been read, to its last byte.
+    async fn serve(self: Arc<Self>, mut tcp: TcpStream, caller: Caller, received: Vec<u8>) {
+        let Caller { mut peer, mut handshake, deadline } = caller;
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        // One deadline covers all up to the request's end, so it is set before the first of it.
-        let deadline = self.routes.acceptor.handshake_deadline();
         if self.proxies.speak_proxy {
             let told = timeout_at(deadline, read_proxy_header(&mut tcp, peer)).await;
             let Ok(Some(source)) = told else { return };
@@ -466,7 +495,7 @@ impl Shared {
                 return self.turn_away(tcp, peer, too_many);
             }
         }
-        let Some((io, request)) = self.greet(tcp, peer, deadline).await else { return };
+        let Some((io, request)) = self.greet(tcp, received, peer, deadline).await else { return };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             let full = busy("full", "The server is full.\n");
             return refuse(io, &full, Some(peer), &request.bytes).await;
@@ -499,7 +528,7 @@ impl Shared {
         drop(handshake);
         let (acceptor, life) = (&self.routes.acceptor, self.life.clone());
         let received = request.rest().to_vec();
-        let place = Place::new(Held::Alone(place), client);
+        let place = Place::alone(&self.places, place, client);
         admitted.serve(io, received, acceptor, place, life).await;
     }
 
@@ -510,7 +539,7 @@ impl Shared {
         client: SocketAddr,
     ) -> Result<Admitted, Rejection> {
         let limit = self.routes.acceptor.config.timeouts.handshake;
-        let judged = timeout(limit, self.routes.admit(head, Some(client))).await;
+        let judged = timeout(limit, self.routes.admit(head, client)).await;
         judged.unwrap_or_else(|_| Err(busy("hook_timeout", "The server is too slow to judge.\n")))
     }
 
@@ -518,12 +547,13 @@ impl Shared {
     async fn greet(
         &self,
         tcp: TcpStream,
+        received: Vec<u8>,
         peer: SocketAddr,
         deadline: Instant,
     ) -> Option<(AnyIo, Request)> {
-        tune(&tcp).ok()?;
+        tune(&SockRef::from(&tcp)).ok()?;
         let mut io = timeout_at(deadline, self.encrypt(tcp, peer)).await.ok()??;
-        let request = self.routes.acceptor.read_request(&mut io, deadline).await;
+        let request = self.routes.acceptor.read_request(&mut io, received, deadline).await;
         if request.is_tls() {
             log::tls_on_plain_port(peer);
         }
@@ -554,6 +584,15 @@ impl Shared {
 fn begins_http(bytes: &[u8]) -> bool {
     let is_of_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b' ';
     bytes.first().is_some_and(u8::is_ascii_uppercase) && bytes.iter().all(is_of_method)
+}
+
+/// Whether a request is the first thing that clients send.
+fn is_plain(shared: &Shared) -> bool {
+    #[cfg(feature = "rustls")]
+    if shared.tls.is_some() {
+        return false;
+    }
+    !shared.proxies.speak_proxy
 }
 
 fn stopping() -> Rejection {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::callbacks::{Starter, Stay, starter};
 use super::drain::{Asked, Leaving, Life, REASON};
-use super::handover::{HandedOver, Place};
+use super::handover::{HandedOver, Place, Transport};
 use super::{Acceptor, Incoming};
 use crate::control::Control;
 use crate::error::Result;
@@ -31,11 +31,13 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handler = Arc<dyn Fn(WebSocket, Incoming) -> BoxFuture<Result<()>> + Send + Sync>;
 type Taker = Arc<dyn Fn(HandedOver) + Send + Sync>;
 type Hook = Arc<dyn Fn(&Incoming) -> BoxFuture<Result<(), Rejection>> + Send + Sync>;
+type Check = Arc<dyn Fn(&Incoming) -> Result<(), Rejection> + Send + Sync>;
 
 /// The handlers of a server and what a request must pass before one runs.
 #[derive(Default)]
 pub(super) struct Routes {
     router: Router<Destination>,
+    check: Option<Check>,
     hook: Option<Hook>,
     pub(super) acceptor: Acceptor,
     /// For the handlers of the callback form.
@@ -111,18 +113,57 @@ impl Routes {
         self.hook = Some(Arc::new(move |incoming| Box::pin(hook(incoming))));
     }
 
-    /// Judges a request: the handshake's rules, the path, then the application's hook.
+    pub(super) fn set_check(
+        &mut self,
+        check: impl Fn(&Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
+    ) {
+        self.check = Some(Arc::new(check));
+    }
+
+    /// Judges a request: the handshake's rules, the path, then the application's check and hook.
     pub(super) async fn admit(
         &self,
         head: &RequestHead<'_>,
-        peer: Option<SocketAddr>,
+        peer: SocketAddr,
+    ) -> Result<Admitted, Rejection> {
+        let admitted = self.admit_by_rules(head, peer)?;
+        if let Some(hook) = &self.hook {
+            let verdict = guard(AssertUnwindSafe(|| hook(&admitted.incoming)));
+            let verdict = verdict.ok_or_else(judge_panicked)?.await;
+            verdict.unwrap_or_else(|| Err(judge_panicked()))?;
+        }
+        Ok(admitted)
+    }
+
+    /// As [`admit`](Self::admit), for connections of another host: `None` for all else, and where
+    /// judging may take time.
+    pub(super) fn admit_elsewhere(
+        &self,
+        head: &RequestHead<'_>,
+        peer: SocketAddr,
+    ) -> Option<Result<Admitted, Rejection>> {
+        if self.hook.is_some() || !head.wants_upgrade() {
+            return None;
+        }
+        let admitted = self.admit_by_rules(head, peer);
+        match &admitted {
+            Ok(Admitted { destination: Destination::Elsewhere(_), .. }) | Err(_) => Some(admitted),
+            Ok(_) => None,
+        }
+    }
+
+    /// Judges a request as far as that takes no time.
+    fn admit_by_rules(
+        &self,
+        head: &RequestHead<'_>,
+        peer: SocketAddr,
     ) -> Result<Admitted, Rejection> {
         let accepted = judge(head, &self.acceptor.policy)?;
         let Ok(found) = self.router.at(head.path()) else {
             let text = "There is no WebSocket at this path.\n";
             return Err(Rejection::new(404, text).with_rule("path"));
         };
-        let mut incoming = Incoming::new(head, peer)?;
+        let mut incoming = Incoming::new(head, Some(peer))?;
         let params = found.params.iter().map(|(name, value)| {
             let value = percent_decode_str(value).decode_utf8().ok()?;
             Some((name.to_owned(), value.into_owned()))
@@ -131,14 +172,9 @@ impl Routes {
         let text = "The path is not percent-encoded UTF-8.\n";
         let not_decoded = || Rejection::new(400, text).with_rule("target");
         incoming.set_params(params.ok_or_else(not_decoded)?);
-        if let Some(hook) = &self.hook {
-            let verdict = guard(AssertUnwindSafe(|| hook(&incoming)));
-            let failed = || {
-                log::handler_panic(Stage::Handshake);
-                let text = "The server failed to judge the request.\n";
-                Rejection::new(500, text).with_rule("hook_panic")
-            };
-            verdict.ok_or_else(failed)?.await.unwrap_or_else(|| Err(failed()))?;
+        if let Some(check) = &self.check {
+            let verdict = catch_unwind(AssertUnwindSafe(|| check(&incoming)));
+            verdict.unwrap_or_else(|_| Err(judge_panicked()))?;
         }
         let (destination, topics) = (found.value.clone(), self.topics.clone());
         Ok(Admitted { accepted, incoming, destination, topics })
@@ -156,19 +192,19 @@ impl Admitted {
         place: Place,
         life: Life,
     ) {
-        let Self { accepted, incoming, destination, topics } = self;
-        let start = |io| acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
-        let handler = match destination {
+        let start = |accepted| acceptor.start(io, accepted, &received, Some(place.peer_addr()));
+        let handler = match &self.destination {
             Destination::Handler(handler) => handler,
             Destination::Callbacks(starter) => {
-                return starter(start(io), &incoming, place, Stay { life, topics });
+                let (ws, stay) = (start(&self.accepted), Stay { life, topics: self.topics });
+                return starter(ws, &self.incoming, place, stay);
             }
-            Destination::Elsewhere(taker) => {
-                let config = acceptor.config.clone();
-                return taker(HandedOver { io, accepted, received, config, incoming, place });
+            Destination::Elsewhere(_) => {
+                let Ok(transport) = Transport::leaving(io) else { return };
+                return self.leave(transport, received, acceptor, place);
             }
         };
-        let mut running = Running::start(&handler, start(io), incoming);
+        let mut running = Running::start(handler, start(&self.accepted), self.incoming);
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
@@ -176,6 +212,28 @@ impl Admitted {
             drop(place);
         });
     }
+
+    /// Gives a connection whose 101 has been written to the host that its path is for.
+    pub(super) fn leave(
+        self,
+        transport: Transport,
+        received: Vec<u8>,
+        acceptor: &Acceptor,
+        place: Place,
+    ) {
+        let Self { accepted, incoming, destination, .. } = self;
+        if let Destination::Elsewhere(taker) = destination {
+            let config = acceptor.config.clone();
+            taker(HandedOver { transport, accepted, received, config, incoming, place });
+        }
+    }
+}
+
+/// The refusal of a request that the application panicked over.
+fn judge_panicked() -> Rejection {
+    log::handler_panic(Stage::Handshake);
+    let text = "The server failed to judge the request.\n";
+    Rejection::new(500, text).with_rule("hook_panic")
 }
 
 /// A handler that has its connection.

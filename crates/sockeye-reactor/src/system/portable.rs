@@ -1,0 +1,125 @@
+//! The system by way of mio: readiness, on every system that mio knows.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener as MioListener, TcpStream as MioStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use sockeye_proto::Time;
+
+use super::{Happening, System, Tcp, Wake};
+use crate::clock;
+
+/// A poller and what it watches.
+pub(crate) struct Portable {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    listeners: Vec<(u32, MioListener)>,
+}
+
+impl Portable {
+    /// Makes a poller.
+    ///
+    /// # Errors
+    /// The system has none left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let events = Events::with_capacity(EVENTS);
+        Ok(Self { poll, events, waker, listeners: Vec::new() })
+    }
+}
+
+impl System for Portable {
+    type Network = Tcp;
+    type Socket = MioStream;
+
+    fn now(&self) -> Time {
+        clock::now()
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+
+    fn wait(
+        &mut self,
+        patience: Option<Duration>,
+        happened: &mut Vec<Happening>,
+    ) -> io::Result<()> {
+        self.poll.poll(&mut self.events, patience)?;
+        happened.extend(self.events.iter().filter_map(|event| {
+            // The waker's token is no connection's.
+            let token = u32::try_from(event.token().0).ok()?;
+            let closed = event.is_read_closed() || event.is_error();
+            let readable = closed || event.is_readable();
+            Some(Happening { token, readable, writable: event.is_writable(), closed })
+        }));
+        Ok(())
+    }
+
+    fn watch(&mut self, stream: TcpStream, token: u32) -> io::Result<MioStream> {
+        let mut socket = MioStream::from_std(stream);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut socket, Token(token as usize), interest)?;
+        Ok(socket)
+    }
+
+    fn unwatch(&mut self, mut socket: MioStream) -> TcpStream {
+        // It fails for what is not watched, which is what is asked for.
+        let _ = self.poll.registry().deregister(&mut socket);
+        socket.into()
+    }
+
+    fn read(&mut self, socket: &mut MioStream, buffer: &mut [u8]) -> io::Result<usize> {
+        socket.read(buffer)
+    }
+
+    fn write(&mut self, socket: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
+        socket.write(bytes)
+    }
+
+    fn shut_down(&mut self, socket: &mut MioStream) -> io::Result<()> {
+        socket.shutdown(Shutdown::Write)
+    }
+
+    fn listen(&mut self, listener: TcpListener, token: u32) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let mut listener = MioListener::from_std(listener);
+        let registry = self.poll.registry();
+        registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
+        self.listeners.push((token, listener));
+        Ok(())
+    }
+
+    fn unlisten(&mut self, token: u32) {
+        self.listeners.retain(|(own, _)| *own != token);
+    }
+
+    fn accept(&mut self, token: u32) -> io::Result<(TcpStream, SocketAddr)> {
+        let listener = self.listeners.iter().find(|(own, _)| *own == token);
+        let (_, listener) = listener.ok_or(io::ErrorKind::WouldBlock)?;
+        let (stream, peer) = listener.accept()?;
+        Ok((stream.into(), peer))
+    }
+
+    fn read_unwatched(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        // It can only fail for want of memory in the kernel, and then the next turn finds the post.
+        let _ = Waker::wake(self);
+    }
+}
+
+/// The waker's token, which is no connection's.
+const WAKER: Token = Token(usize::MAX);
+
+/// Events taken from the poller at a time.
+pub(crate) const EVENTS: usize = 1024;
