@@ -146,10 +146,8 @@ impl Routes {
             return None;
         }
         let admitted = self.admit_by_rules(head, peer);
-        match &admitted {
-            Ok(Admitted { destination: Destination::Elsewhere(_), .. }) | Err(_) => Some(admitted),
-            Ok(_) => None,
-        }
+        let is_here = admitted.as_ref().is_ok_and(|admitted| !admitted.is_for_elsewhere());
+        (!is_here).then_some(admitted)
     }
 
     /// Judges a request as far as that takes no time.
@@ -192,25 +190,29 @@ impl Admitted {
         place: Place,
         life: Life,
     ) {
-        let start = |accepted| acceptor.start(io, accepted, &received, Some(place.peer_addr()));
-        let handler = match &self.destination {
-            Destination::Handler(handler) => handler,
+        if self.is_for_elsewhere() {
+            let Ok(transport) = Transport::leaving(io) else { return };
+            return self.leave(transport, received, acceptor, place);
+        }
+        let Self { accepted, incoming, destination, topics } = self;
+        let ws = acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
+        let mut running = match destination {
+            Destination::Handler(handler) => Running::start(&handler, ws, incoming),
             Destination::Callbacks(starter) => {
-                let (ws, stay) = (start(&self.accepted), Stay { life, topics: self.topics });
-                return starter(ws, &self.incoming, place, stay);
+                return starter(ws, &incoming, place, Stay { life, topics });
             }
-            Destination::Elsewhere(_) => {
-                let Ok(transport) = Transport::leaving(io) else { return };
-                return self.leave(transport, received, acceptor, place);
-            }
+            Destination::Elsewhere(_) => return,
         };
-        let mut running = Running::start(handler, start(&self.accepted), self.incoming);
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
         tokio::spawn(async move {
             running.run(life).await;
             drop(place);
         });
+    }
+
+    fn is_for_elsewhere(&self) -> bool {
+        matches!(self.destination, Destination::Elsewhere(_))
     }
 
     /// Gives a connection whose 101 has been written to the host that its path is for.
