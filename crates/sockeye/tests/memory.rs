@@ -54,10 +54,10 @@ const MANY: usize = 200;
 const IDLE: usize = 512;
 
 /// The bound on one that a server runs: with the task, and the handler's own state in it.
-const IDLE_SERVED: usize = 1792;
+const IDLE_SERVED: usize = 1472;
 
 /// The same for a handler of the callback form.
-const IDLE_HANDLED: usize = 1024;
+const IDLE_HANDLED: usize = 896;
 
 fn held() -> usize {
     HELD.load(Relaxed)

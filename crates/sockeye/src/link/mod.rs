@@ -51,8 +51,7 @@ pub(crate) struct Link<S> {
     /// When the transport was last read: a clock is not asked for each of many messages.
     read_at: Time,
     /// What arrived while the caller was only sending.
-    ready: VecDeque<Arrival>,
-    ready_bytes: usize,
+    ready: Option<Box<Ready>>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Why the connection ended, to be told once.
     failure: Option<Failure>,
@@ -62,6 +61,13 @@ pub(crate) struct Link<S> {
     skipping: bool,
     pings: Pings,
     control: Option<Arc<Control>>,
+}
+
+/// Events that were kept, and what that costs in bytes.
+#[derive(Default)]
+struct Ready {
+    arrivals: VecDeque<Arrival>,
+    bytes: usize,
 }
 
 /// The state of the transport's sending half.
@@ -112,8 +118,7 @@ impl<S: Io> Link<S> {
             unread: received.to_vec(),
             taken: 0,
             read_at: clock::now(),
-            ready: VecDeque::new(),
-            ready_bytes: 0,
+            ready: None,
             timer: None,
             failure: None,
             sending: Sending::Open,
@@ -312,8 +317,7 @@ impl<S: Io> Link<S> {
     /// Drives a connection that is being closed to its end, dropping what still arrives.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
         loop {
-            self.ready.clear();
-            self.ready_bytes = 0;
+            self.ready = None;
             while self.take().is_some() {}
             if self.core.next() == Next::Close {
                 let _ = self.poll_write(cx);
@@ -355,17 +359,23 @@ impl<S: Io> Link<S> {
 
     /// Takes the first of the events that were kept. The last takes the queue's memory along.
     fn pop_ready(&mut self) -> Option<Arrival> {
-        let arrival = self.ready.pop_front()?;
-        self.ready_bytes -= arrival.cost();
-        if self.ready.is_empty() {
-            self.ready = VecDeque::new();
+        let ready = self.ready.as_mut()?;
+        let arrival = ready.arrivals.pop_front()?;
+        ready.bytes -= arrival.cost();
+        if ready.arrivals.is_empty() {
+            self.ready = None;
         }
         Some(arrival)
     }
 
     fn keep(&mut self, arrival: Arrival) {
-        self.ready_bytes += arrival.cost();
-        self.ready.push_back(arrival);
+        let ready = self.ready.get_or_insert_default();
+        ready.bytes += arrival.cost();
+        ready.arrivals.push_back(arrival);
+    }
+
+    fn ready_bytes(&self) -> usize {
+        self.ready.as_ref().map_or(0, |ready| ready.bytes)
     }
 
     /// Takes the next event out of the bytes that were read.
@@ -412,7 +422,7 @@ impl<S: Io> Link<S> {
         while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
                 Some(arrival) => self.keep(arrival),
-                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes)) {
+                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes())) {
                     Poll::Ready(Some(arrival)) => self.keep(arrival),
                     Poll::Ready(None) => {}
                     Poll::Pending => return,
@@ -423,7 +433,7 @@ impl<S: Io> Link<S> {
 
     /// Whether so much waits to be received that reading stopped.
     pub(crate) fn is_stash_full(&self) -> bool {
-        self.ready_bytes >= READY_MAX
+        self.ready_bytes() >= READY_MAX
     }
 
     /// Does what the server asked of its connections.

@@ -205,10 +205,7 @@ impl Admitted {
         };
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
-        tokio::spawn(async move {
-            running.run(life).await;
-            drop(place);
-        });
+        tokio::spawn(running.run(life, place));
     }
 
     fn is_for_elsewhere(&self) -> bool {
@@ -271,19 +268,25 @@ impl Running {
     }
 
     /// Drives the handler and its connection until both are done, or the server drops them. This is
-    /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
-    async fn run(mut self, life: Life) {
-        let (mut leaving, control) = (Leaving::new(life), self.control.clone());
-        let left = poll_fn(move |cx| match leaving.poll(cx) {
-            Asked::Nothing => Poll::Pending,
-            Asked::Close(code) => {
-                control.close(code, REASON);
-                Poll::Pending
-            }
-            Asked::Drop => Poll::Ready(()),
-        });
-        let served = pin!(serve(&mut self.handler, &mut self.parted));
-        race(served, left).await;
+    /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes, and
+    /// the block takes in place what the arguments of an `async fn` would have twice.
+    fn run(self, life: Life, place: Place) -> impl Future<Output = ()> + Send {
+        let Self { mut handler, mut parted, control } = self;
+        let mut leaving = Leaving::new(life);
+        async move {
+            let left = poll_fn(|cx| match leaving.poll(cx) {
+                Asked::Nothing => Poll::Pending,
+                Asked::Close(code) => {
+                    control.close(code, REASON);
+                    Poll::Pending
+                }
+                Asked::Drop => Poll::Ready(()),
+            });
+            race(pin!(serve(&mut handler, &mut parted)), left).await;
+            // The place is free when the connection is gone.
+            drop((handler, parted));
+            drop(place);
+        }
     }
 }
 
