@@ -18,7 +18,10 @@ use crate::slots::Slots;
 /// compressing. Each gets what one thread published in its order. One that reads too slowly is closed
 /// with 1008, so that it notices what it missed.
 #[derive(Clone, Default)]
-pub struct Topics(Arc<RwLock<HashMap<Arc<str>, Slots<Arc<Mailbox>>>>>);
+pub struct Topics(Arc<RwLock<Members>>);
+
+/// The subscribers of each topic that has any.
+type Members = HashMap<Arc<str>, Slots<Arc<Mailbox>>>;
 
 /// A connection's place in a topic.
 pub(crate) struct Membership {
