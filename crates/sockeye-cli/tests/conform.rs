@@ -17,7 +17,7 @@ use std::time::Duration;
 use sockeye::tls::Tls;
 use sockeye_conform::report::{AgentRole, Report};
 use sockeye_conform::{ServerTest, Suite, Verdict};
-use support::{Certificate, Command, drive, serve_on_tokio, serve_silence};
+use support::{Certificate, Command, Form, drive, serve_on_tokio, serve_silence};
 
 /// Asserts that a report holds no verdict but OK and, for so many cases, INFORMATIONAL.
 fn all_ok(report: &Report, role: AgentRole, cases: usize) {
@@ -50,7 +50,16 @@ async fn our_server_passes_every_case() {
 /// The command serves on the reactor; this is the library's own host.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tokio_host_passes_every_case() {
-    let url = serve_on_tokio().await;
+    tokio_host_passes(Form::Async).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_on_the_tokio_host_pass_every_case() {
+    tokio_host_passes(Form::Callbacks).await;
+}
+
+async fn tokio_host_passes(form: Form) {
+    let url = serve_on_tokio(form).await;
     let suite = Suite::builtin().unwrap();
     let report = ServerTest::new(url).cases(suite.cases()).run().await.unwrap();
     all_ok(&report, AgentRole::Server, cases(AgentRole::Server, |_| true));

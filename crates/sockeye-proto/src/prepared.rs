@@ -6,13 +6,14 @@ use bytes::Bytes;
 #[cfg(feature = "deflate")]
 use std::sync::OnceLock;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, SendOptions};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Context, Deflater, Pool};
 use crate::error::Error;
 use crate::frame::{Header, Opcode};
+use crate::memory;
 use crate::message::{Kind, MessageRef};
-use crate::role::Server;
+use crate::role::{Role, Server};
 
 /// A message that a server sends to many connections.
 ///
@@ -89,6 +90,30 @@ impl Connection<Server> {
         let frame = self.prepared_frame(message).clone();
         self.account(frame.len());
         Ok(frame)
+    }
+}
+
+impl<R: Role> Connection<R> {
+    /// Appends a prepared message to `out`. A client masks each frame with a key of its own, so for
+    /// one it is framed anew.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn append_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let payload = message.payload();
+        if !self.is_server() {
+            return self.send_payload(message.kind, payload, SendOptions::default(), out);
+        }
+        self.check_whole(payload.len())?;
+        let frame = self.prepared_frame(message);
+        memory::reserve(out, frame.len())?;
+        out.extend_from_slice(frame);
+        self.account(frame.len());
+        Ok(())
     }
 
     #[cfg(feature = "deflate")]

@@ -25,17 +25,36 @@ pub(crate) type Parting<S> = oneshot::Sender<Box<Link<S>>>;
 pub(crate) struct Held<S: Io> {
     /// Taken only on drop and by `into_link`.
     link: Option<Box<Link<S>>>,
-    parting: Option<Parting<S>>,
+    goodbye: Goodbye<S>,
+}
+
+/// Who says goodbye where the owner does not.
+#[derive(Debug)]
+enum Goodbye<S> {
+    /// A task of its own.
+    Task,
+    /// The server that the connection came from.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "for servers"))]
+    Server(Parting<S>),
+    /// Nobody: the server drops the connection.
+    #[cfg(feature = "server")]
+    Nobody,
 }
 
 impl<S: Io> Held<S> {
     pub(crate) fn new(link: Link<S>) -> Self {
-        Self { link: Some(Box::new(link)), parting: None }
+        Self { link: Some(Box::new(link)), goodbye: Goodbye::Task }
     }
 
     #[cfg(feature = "server")]
     pub(crate) fn set_parting(&mut self, parting: Parting<S>) {
-        self.parting = Some(parting);
+        self.goodbye = Goodbye::Server(parting);
+    }
+
+    /// Ends the connection without a word when its owner is dropped, because its server drops it.
+    #[cfg(feature = "server")]
+    pub(crate) fn end_with_server(&mut self) {
+        self.goodbye = Goodbye::Nobody;
     }
 
     /// Takes the link out, without any goodbye.
@@ -70,12 +89,14 @@ impl<S: Io> Drop for Held<S> {
         if link.is_over() {
             return link.log_end();
         }
-        let link = match self.parting.take() {
-            Some(parting) => match parting.send(link) {
+        let link = match std::mem::replace(&mut self.goodbye, Goodbye::Task) {
+            Goodbye::Task => link,
+            Goodbye::Server(parting) => match parting.send(link) {
                 Ok(()) => return,
                 Err(link) => link,
             },
-            None => link,
+            #[cfg(feature = "server")]
+            Goodbye::Nobody => return,
         };
         let code = if std::thread::panicking() { CloseCode::INTERNAL } else { CloseCode::NORMAL };
         if let Ok(runtime) = Handle::try_current() {

@@ -13,15 +13,25 @@
 //! - [`connect`] and [`Client`] open connections; [`Server`] serves them by path; [`accept`] and
 //!   `upgrade` take them over a transport, or from hyper.
 //! - [`WebSocket`] receives and sends, whole messages or pieces of one; it can be split.
+//! - [`Handler`] is the other form: functions that are called for each message, run by
+//!   [`WebSocket::run`] or [`Server::handle`]; see [`handler`].
 //! - [`Config`] holds limits and time-outs, with defaults that are safe.
 //!
 //! What happens on the wire is decided in [`sockeye_proto`], which does no I/O; this crate gives it
 //! sockets, a clock and randomness.
 //!
+//! # Two forms
+//!
+//! `recv` and `send` are for everybody: a message is the application's own, and waiting is `await`. A
+//! [`Handler`] is for those to whom each message counts: it borrows messages where they were read,
+//! copies and allocates nothing for them, and must not block. The reactor of the crate
+//! `sockeye-reactor` runs the same handlers.
+//!
 //! # Cancel safety
 //!
 //! Every method of [`WebSocket`], [`Sender`] and [`Receiver`] may be dropped while it waits. Bytes
-//! that were read stay with the connection; a message goes out whole or not at all.
+//! that were read stay with the connection; a message goes out whole or not at all. Only
+//! [`WebSocket::run`] takes the connection along when it is dropped.
 //!
 //! # Logs
 //!
@@ -50,6 +60,7 @@ mod client;
 mod clock;
 mod control;
 mod error;
+pub mod handler;
 mod held;
 mod io;
 mod link;
@@ -60,6 +71,7 @@ mod pings;
 mod race;
 #[cfg(feature = "server")]
 mod server;
+mod slots;
 mod split;
 mod stream;
 #[cfg(feature = "rustls")]
@@ -71,6 +83,7 @@ mod websocket;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use error::{Error, ErrorKind, Result};
+pub use handler::{Handler, MessageRef, Out, Sent, Topics};
 pub use io::{AnyIo, Io, Rewound};
 pub use message::{Event, Message};
 #[cfg(feature = "server")]

@@ -23,25 +23,25 @@ use sockeye_proto::{CloseInfo, Error};
 #[cfg(feature = "tracing")]
 use tracing::field::display;
 #[cfg(feature = "tracing")]
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 #[cfg(all(feature = "tracing", feature = "server"))]
 use {
     escape::Request,
     limit::{PerReason, Rarely},
     std::time::Instant,
-    tracing::{Level, enabled, error},
+    tracing::{Level, enabled},
 };
 
 #[cfg(feature = "tracing")]
 use escape::escape;
 
-/// Where the server can see that code of the application panicked.
-#[cfg(feature = "server")]
+/// Where this crate can see that code of the application panicked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     /// In the hook that judges requests.
+    #[cfg(feature = "server")]
     Handshake,
-    /// In the handler of a path.
+    /// In the handler of a connection.
     Handler,
 }
 
@@ -127,12 +127,12 @@ pub(crate) fn http_on_tls_port(peer: SocketAddr) {
     }
 }
 
-/// Tells that code of the application panicked and the server goes on.
-#[cfg(feature = "server")]
+/// Tells that code of the application panicked and others are served on.
 pub(crate) fn handler_panic(stage: Stage) {
     #[cfg(feature = "tracing")]
     {
         let stage = match stage {
+            #[cfg(feature = "server")]
             Stage::Handshake => "handshake",
             Stage::Handler => "handler",
         };

@@ -1,7 +1,7 @@
 //! The connection as an application uses it.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use sockeye_proto::{CloseCode, CloseInfo, Kind, SendOptions};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::handler::{Handler, Run, Topics};
 use crate::held::Held;
 use crate::io::{AnyIo, Io};
 use crate::link::Link;
@@ -19,9 +20,9 @@ use crate::stream::{MessageReader, MessageWriter};
 
 /// A WebSocket connection.
 ///
-/// Every method is cancel-safe: a future that is dropped, as `select!` and `timeout` do, loses no
-/// message and breaks no frame. A message given to [`send`](Self::send) is then sent whole or not
-/// at all.
+/// Every method but [`run`](Self::run) is cancel-safe: a future that is dropped, as `select!` and
+/// `timeout` do, loses no message and breaks no frame. A message given to [`send`](Self::send) is
+/// then sent whole or not at all.
 ///
 /// Pings are answered, and deadlines kept, while any of the methods is being awaited. A connection
 /// that nobody awaits stands still.
@@ -40,6 +41,11 @@ impl<S: Io> WebSocket<S> {
     #[cfg(feature = "server")]
     pub(crate) fn held(&mut self) -> &mut Held<S> {
         &mut self.held
+    }
+
+    #[cfg(feature = "server")]
+    pub(crate) fn into_held(self) -> Held<S> {
+        self.held
     }
 
     /// Receives the next message; `None` when the connection was closed in good order.
@@ -197,6 +203,28 @@ impl<S: Io> WebSocket<S> {
     /// Starts a message that is sent in pieces, each a frame of its own.
     pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_, S> {
         MessageWriter::new(&mut self.held, kind)
+    }
+
+    /// Runs a handler until the connection has ended, and returns how it did. Each message is lent to
+    /// the handler where it was read, and what it sends in answer to one read leaves with one write;
+    /// see [`handler`](crate::handler). What arrived before and was not received comes first.
+    ///
+    /// The handler's topics are its own; to share some, use [`run_with`](Self::run_with).
+    ///
+    /// # Cancel safety
+    /// The connection goes with the future: dropped, it tells the handler of an abnormal end, once, and
+    /// closes as a dropped `WebSocket` does. No frame is cut.
+    pub fn run(self, handler: impl Handler) -> impl Future<Output = CloseInfo> + Send {
+        self.run_with(handler, &Topics::new())
+    }
+
+    /// As [`run`](Self::run), with topics that other connections have too.
+    pub fn run_with<H: Handler>(
+        self,
+        handler: H,
+        topics: &Topics,
+    ) -> impl Future<Output = CloseInfo> + Send + use<S, H> {
+        Run::new(self.held, handler, topics.clone())
     }
 
     /// Gives the transport back, with the bytes that were read from it and not used. Nothing is sent;

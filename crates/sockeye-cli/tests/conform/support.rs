@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sockeye::tls::Tls;
-use sockeye::{Client, Config, DeflateConfig, Origins, Result, Server, WebSocket};
+use sockeye::{Client, Config, DeflateConfig, MessageRef, Origins, Out, Result, Server, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
@@ -145,19 +145,33 @@ pub(crate) async fn serve_silence(connections: Option<usize>) -> SocketAddr {
     address
 }
 
+/// The forms in which the library serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Async,
+    Callbacks,
+}
+
 /// Serves an echo by the library alone, with compression and room for the longest case.
-pub(crate) async fn serve_on_tokio() -> String {
+pub(crate) async fn serve_on_tokio(form: Form) -> String {
     let mut config = Config::server();
     config.limits.message = 64 << 20;
     config.limits.queue = 128 << 20;
     config.deflate = Some(DeflateConfig::default());
-    let echo = |mut ws: WebSocket, _| async move {
-        while let Some(message) = ws.recv().await? {
-            ws.feed(message).await?;
-        }
-        Ok(())
+    let server = Server::bind("127.0.0.1:0").config(config).origins(Origins::Any);
+    let server = match form {
+        Form::Async => server.route("/", |mut ws: WebSocket, _| async move {
+            while let Some(message) = ws.recv().await? {
+                ws.feed(message).await?;
+            }
+            Ok(())
+        }),
+        Form::Callbacks => server.handle("/", |_| {
+            |message: MessageRef<'_>, out: &mut Out<'_>| {
+                let _ = out.send(message);
+            }
+        }),
     };
-    let server = Server::bind("127.0.0.1:0").config(config).origins(Origins::Any).route("/", echo);
     let listening = server.listen().await.unwrap();
     let url = format!("ws://{}/", listening.local_addr().unwrap());
     tokio::spawn(listening.serve());

@@ -138,6 +138,16 @@ impl<R: Role> Connection<R> {
         self
     }
 
+    /// Returns the limits, time-outs and choices that it goes by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether this end is the server.
+    pub(crate) fn is_server(&self) -> bool {
+        self.role.is_server()
+    }
+
     /// Whether messages can still be sent.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::Connection;
 use super::send::SendOptions;
-use crate::close::CloseCode;
+use crate::close::{CloseCode, MAX_REASON};
 use crate::error::Error;
+use crate::handler::Sent;
 use crate::message::MessageRef;
 use crate::role::Role;
 use crate::time::Time;
@@ -56,6 +57,26 @@ impl<'a, R: Role> Reply<'a, R> {
     /// As [`Connection::close`].
     pub fn close(&mut self, code: Option<CloseCode>, reason: &str) -> Result<(), Error> {
         self.connection.close(code, reason, self.now, self.out)
+    }
+
+    /// Sends a message for a [`Handler`](crate::handler::Handler), and tells what became of it.
+    pub fn offer(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
+        match self.send(message, options) {
+            Ok(()) if self.connection.is_above_high_water() => Sent::Buffered,
+            Ok(()) => Sent::Ok,
+            Err(_) => Sent::Dropped,
+        }
+    }
+
+    /// Starts the closing handshake as well as the code and the reason allow: with 1011 for a code
+    /// that may not be sent, and as much of the reason as a Close frame has room for.
+    pub fn close_in_any_case(&mut self, code: CloseCode, reason: &str) {
+        let ends = (0..=MAX_REASON.min(reason.len())).rev();
+        let reason = ends.into_iter().find_map(|end| reason.get(..end)).unwrap_or_default();
+        if let Err(Error::Misuse(_)) = self.close(Some(code), reason) {
+            // 1011 may always be sent.
+            let _ = self.close(Some(CloseCode::INTERNAL), reason);
+        }
     }
 }
 

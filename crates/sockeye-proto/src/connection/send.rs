@@ -98,10 +98,20 @@ impl<R: Role> Connection<R> {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let message = message.into();
-        let payload = message.as_bytes();
+        self.send_payload(message.kind(), message.as_bytes(), options, out)
+    }
+
+    /// Appends a message whose payload is known to be of its kind.
+    pub(crate) fn send_payload(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        options: SendOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         self.check_whole(payload.len())?;
         let start = out.len();
-        let opcode = Opcode::from(message.kind());
+        let opcode = Opcode::from(kind);
         let appended = match self.try_compressed(opcode, payload, options, out) {
             Ok(false) => self.append_split(opcode, false, payload, options.fragment, out),
             other => other.map(|_| ()),
@@ -188,6 +198,11 @@ impl<R: Role> Connection<R> {
     /// Whether so much waits to be written that the caller should stop producing.
     pub fn is_above_high_water(&self) -> bool {
         self.outbound.queued > self.config.limits.queue_high
+    }
+
+    /// Whether what the peer sends may be answered now. While closing nothing is.
+    pub fn has_room(&self) -> bool {
+        !self.is_open() || !self.is_above_high_water()
     }
 
     /// Answers a ping, or holds the newest back while the peer reads none of the answers.

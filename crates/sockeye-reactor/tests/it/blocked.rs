@@ -6,7 +6,8 @@ use std::time::Duration;
 use sockeye_proto::Config;
 use sockeye_reactor::{Blocked, Reactor};
 
-use crate::probe::{Host, PATIENCE, Probe, ignore};
+use crate::host::Host;
+use crate::probe::{PATIENCE, Probe, ignore};
 
 // RES-018
 #[test]

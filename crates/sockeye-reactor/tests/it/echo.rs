@@ -1,5 +1,7 @@
 //! Messages come back, however the stream is cut.
 
+use std::io::Write;
+use std::net::Shutdown;
 use std::thread;
 
 use sockeye_proto::Config;
@@ -14,7 +16,7 @@ fn many_messages_in_one_write_come_back_in_order() {
     let count = 20_000;
     let sent: Vec<u8> = (0..count).flat_map(|n| frame(TEXT, format!("{n}").as_bytes())).collect();
     let mut writing = peer.socket.try_clone().unwrap();
-    let writer = thread::spawn(move || std::io::Write::write_all(&mut writing, &sent).unwrap());
+    let writer = thread::spawn(move || writing.write_all(&sent).unwrap());
     for number in 0..count {
         assert_eq!(peer.read_text(), number.to_string());
     }
@@ -44,7 +46,7 @@ fn sixteen_mebibytes_go_both_ways() {
     let payload: Vec<u8> = (0..16_u32 << 20).map(|n| (n / 251).to_le_bytes()[0]).collect();
     let sent = frame(BINARY, &payload);
     let mut writing = peer.socket.try_clone().unwrap();
-    let writer = thread::spawn(move || std::io::Write::write_all(&mut writing, &sent).unwrap());
+    let writer = thread::spawn(move || writing.write_all(&sent).unwrap());
     let Frame { opcode, payload: echoed } = peer.frame();
     assert!(opcode == BINARY && echoed == payload);
     writer.join().unwrap();
@@ -66,20 +68,21 @@ fn what_came_with_the_handshake_counts_wherever_it_was_cut() {
 }
 
 #[test]
-fn a_socket_that_blocks_does_not_hold_its_thread_up() {
+fn a_peer_that_never_stops_sending_leaves_others_their_turns() {
     let host = Host::one();
     let (mut other, _) = host.echo();
-    let (probe, watch) = Probe::new();
-    let (mut peer, server) = host.pair();
-    server.set_nonblocking(false).unwrap();
-    host.reactor.adopt(sockeye_reactor::Adopted::new(server, host.core(), probe));
-    watch.opened();
-    peer.text("one");
-    assert_eq!(peer.read_text(), "one");
-    // A read that fills the buffer to its end is followed by another.
-    let large = vec![1; 256 << 10];
-    let whole = frame(BINARY, &large);
-    peer.write(&whole[..256 << 10]);
-    other.text("meanwhile");
-    assert_eq!(other.read_text(), "meanwhile");
+    let mut flooding = host.connect(Probe::new().0.on_message(|_, _| {}));
+    let ending = flooding.socket.try_clone().unwrap();
+    let flood = thread::spawn(move || {
+        let part = frame(BINARY, &[0; 1 << 10]).repeat(1_000);
+        while flooding.socket.write_all(&part).is_ok() {}
+    });
+    for number in 0..1_000 {
+        other.text(&number.to_string());
+        assert_eq!(other.read_text(), number.to_string());
+    }
+    assert!(!flood.is_finished());
+    ending.shutdown(Shutdown::Both).unwrap();
+    flood.join().unwrap();
+    host.wait_for_len(1);
 }

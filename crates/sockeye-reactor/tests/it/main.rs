@@ -12,10 +12,12 @@ mod closing;
 mod deflate;
 mod echo;
 mod ends;
+mod host;
 mod many;
 mod panics;
 mod peer;
 mod probe;
+mod reactor;
 mod room;
 mod senders;
 #[cfg(feature = "tls")]

@@ -1,12 +1,8 @@
 //! Many connections at once.
 
-use std::io::Write;
-use std::net::Shutdown;
-
 use sockeye_proto::Config;
 use sockeye_reactor::Adopted;
 
-use crate::peer::{BINARY, frame};
 use crate::probe::{Host, Probe, eventually};
 
 #[test]
@@ -33,24 +29,4 @@ fn two_thousand_connections_adopted_at_once_are_all_closed_and_leave_nothing() {
     let (mut late, watch) = host.echo();
     assert_eq!(late.close(), (1001, "done".to_owned()));
     assert!(watch.closed().clean);
-}
-
-#[test]
-fn a_peer_that_never_stops_sending_leaves_others_their_turns() {
-    let host = Host::one();
-    let (mut other, _) = host.echo();
-    let mut flooding = host.connect(Probe::new().0.on_message(|_, _| {}));
-    let ending = flooding.socket.try_clone().unwrap();
-    let flood = std::thread::spawn(move || {
-        let part = frame(BINARY, &[0; 1 << 10]).repeat(1_000);
-        while flooding.socket.write_all(&part).is_ok() {}
-    });
-    for number in 0..1_000 {
-        other.text(&number.to_string());
-        assert_eq!(other.read_text(), number.to_string());
-    }
-    assert!(!flood.is_finished());
-    ending.shutdown(Shutdown::Both).unwrap();
-    flood.join().unwrap();
-    host.wait_for_len(1);
 }

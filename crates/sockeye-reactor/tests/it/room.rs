@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 use sockeye_proto::Config;
-use sockeye_reactor::{Out, Sent};
+use sockeye_proto::handler::{Out, Sent};
 
 use crate::peer::{BINARY, TEXT, frame};
 use crate::probe::{Host, Probe, Seen, ignore};

@@ -3,7 +3,7 @@
 use std::thread;
 
 use sockeye_proto::Config;
-use sockeye_reactor::Out;
+use sockeye_proto::handler::Out;
 
 use crate::peer::{Peer, TEXT, frame};
 use crate::probe::{Host, Probe, Seen, Watch, ignore};
@@ -46,7 +46,7 @@ fn each_subscriber_gets_each_message_once_and_in_the_order_of_its_publisher() {
                 .collect();
             member.write(&sent);
         }
-        (0..500).for_each(|n| host.reactor.publish("t", format!("{publishers} {n}").as_str()));
+        (0..500).for_each(|n| host.publish("t", &format!("{publishers} {n}")));
         for member in &mut members {
             let mut next = vec![0; publishers + 1];
             for _ in 0..500 * next.len() {
@@ -108,10 +108,10 @@ fn a_place_in_a_topic_leaves_with_its_connection() {
     second_watch.closed();
     host.wait_for_len(0);
     let mut heirs: Vec<_> = (0..3).map(|_| member(&host).0).collect();
-    host.reactor.publish("t", "for nobody");
+    host.publish("t", "for nobody");
     heirs.iter_mut().for_each(|heir| tell(heir, &[]));
     heirs.iter_mut().for_each(|heir| tell(heir, &["+t"]));
-    host.reactor.publish("t", "once");
+    host.publish("t", "once");
     for heir in &mut heirs {
         assert_eq!(heir.read_text(), "once");
         tell(heir, &[]);
@@ -129,7 +129,7 @@ fn one_that_does_not_read_is_closed_with_1008_and_others_are_not_delayed() {
     // More than the queue and the system's buffers hold together.
     let published = 600;
     for _ in 0..published {
-        host.reactor.publish("t", message.as_str());
+        host.publish("t", &message);
         quick.iter_mut().for_each(|peer| assert_eq!(peer.read_text().len(), message.len()));
     }
     let mut received = 0;
@@ -158,7 +158,7 @@ fn connections_that_end_while_something_is_published_take_nobody_with_them() {
     leaving.iter_mut().for_each(|peer| tell(peer, &["+t"]));
     let ends = thread::spawn(move || leaving.into_iter().for_each(drop));
     for number in 0..2_000 {
-        host.reactor.publish("t", number.to_string().as_str());
+        host.publish("t", &number.to_string());
     }
     for number in 0..2_000 {
         assert_eq!(steady.read_text(), number.to_string());
@@ -174,11 +174,11 @@ fn what_was_published_goes_out_before_what_was_asked_for_after_it() {
     let sender = watch.opened();
     tell(&mut one, &["+t"]);
     let held_up = host.hold_up();
-    host.reactor.publish("t", "first");
+    host.publish("t", "first");
     sender.send("second");
-    host.reactor.publish("t", "third");
+    host.publish("t", "third");
     let (mut late, _) = member(&host);
-    host.reactor.close_all(1001.into(), "bye");
+    host.close_all(1001, "bye");
     drop(held_up);
     for expected in ["first", "second", "third"] {
         assert_eq!(one.read_text(), expected);

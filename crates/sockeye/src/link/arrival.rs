@@ -1,9 +1,8 @@
 //! Events in an owned form, as a link hands them on or keeps them.
 
 use bytes::Bytes;
-use sockeye_proto::{AnyRole, Connection, Error, Kind, Position};
+use sockeye_proto::{AnyRole, Connection, Error, Kind, Position, Time};
 
-use crate::clock;
 use crate::message::Event;
 
 /// What the core found, in an owned form.
@@ -29,13 +28,14 @@ impl Arrival {
     }
 }
 
-/// Takes the first event out of `bytes`; returns it with how many of them were used.
+/// Takes the first event out of `bytes`, which were read at `now`; returns it with how many of them were used.
 pub(super) fn next_event(
     core: &mut Connection<AnyRole>,
     bytes: &mut [u8],
+    now: Time,
     out: &mut Vec<u8>,
 ) -> (Option<Result<Arrival, Error>>, usize) {
-    let mut events = core.receive(bytes, clock::now(), out);
+    let mut events = core.receive(bytes, now, out);
     let found = events.next().map(|event| event.map(own));
     (found, events.consumed())
 }

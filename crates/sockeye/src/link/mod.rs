@@ -4,6 +4,7 @@
 //! kept in the link, never in a future.
 
 mod arrival;
+mod driver;
 mod transport;
 
 use std::collections::VecDeque;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sockeye_proto::{
     AnyRole, CloseCode, CloseInfo, Connection, Delivery, Kind, MessageRef, Next, Position,
-    SendOptions,
+    SendOptions, Time,
 };
 use tokio::time::Sleep;
 
@@ -32,6 +33,7 @@ use crate::websocket::closed;
 
 pub(crate) use arrival::Arrival;
 use arrival::next_event;
+pub(crate) use driver::Driver;
 
 /// A transport and the connection over it.
 pub(crate) struct Link<S> {
@@ -46,18 +48,26 @@ pub(crate) struct Link<S> {
     /// Bytes of the transport whose events have not been taken; the first `taken` of them have.
     unread: Vec<u8>,
     taken: usize,
+    /// When the transport was last read: a clock is not asked for each of many messages.
+    read_at: Time,
     /// What arrived while the caller was only sending.
-    ready: VecDeque<Arrival>,
-    ready_bytes: usize,
+    ready: Option<Box<Ready>>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Why the connection ended, to be told once.
-    failure: Option<Error>,
+    failure: Option<Failure>,
     sending: Sending,
     receiving: Receiving,
     /// The rest of the message being received is of no interest.
     skipping: bool,
     pings: Pings,
     control: Option<Arc<Control>>,
+}
+
+/// Events that were kept, and what that costs in bytes.
+#[derive(Default)]
+struct Ready {
+    arrivals: VecDeque<Arrival>,
+    bytes: usize,
 }
 
 /// The state of the transport's sending half.
@@ -72,7 +82,17 @@ enum Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiving {
     Open,
+    /// It is not read, for want of room for answers.
+    Paused,
     Over,
+}
+
+/// Why a connection ended in disorder.
+enum Failure {
+    /// The core ended it.
+    Core(Box<sockeye_proto::Error>),
+    /// The transport ended without a Close frame.
+    Lost(Error),
 }
 
 impl<S: Io> Link<S> {
@@ -97,8 +117,8 @@ impl<S: Io> Link<S> {
             unflushed: false,
             unread: received.to_vec(),
             taken: 0,
-            ready: VecDeque::new(),
-            ready_bytes: 0,
+            read_at: clock::now(),
+            ready: None,
             timer: None,
             failure: None,
             sending: Sending::Open,
@@ -147,7 +167,7 @@ impl<S: Io> Link<S> {
             if self.core.next() != Next::Continue {
                 return self
                     .poll_last_words(cx)
-                    .map(|()| self.failure.take().map_or(Ok(None), Err));
+                    .map(|()| self.take_failure().map_or(Ok(None), Err));
             }
             if let Some(arrival) = ready!(self.poll_progress(cx)) {
                 return Poll::Ready(Ok(Some(arrival)));
@@ -297,8 +317,7 @@ impl<S: Io> Link<S> {
     /// Drives a connection that is being closed to its end, dropping what still arrives.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
         loop {
-            self.ready.clear();
-            self.ready_bytes = 0;
+            self.ready = None;
             while self.take().is_some() {}
             if self.core.next() == Next::Close {
                 let _ = self.poll_write(cx);
@@ -340,17 +359,23 @@ impl<S: Io> Link<S> {
 
     /// Takes the first of the events that were kept. The last takes the queue's memory along.
     fn pop_ready(&mut self) -> Option<Arrival> {
-        let arrival = self.ready.pop_front()?;
-        self.ready_bytes -= arrival.cost();
-        if self.ready.is_empty() {
-            self.ready = VecDeque::new();
+        let ready = self.ready.as_mut()?;
+        let arrival = ready.arrivals.pop_front()?;
+        ready.bytes -= arrival.cost();
+        if ready.arrivals.is_empty() {
+            self.ready = None;
         }
         Some(arrival)
     }
 
     fn keep(&mut self, arrival: Arrival) {
-        self.ready_bytes += arrival.cost();
-        self.ready.push_back(arrival);
+        let ready = self.ready.get_or_insert_default();
+        ready.bytes += arrival.cost();
+        ready.arrivals.push_back(arrival);
+    }
+
+    fn ready_bytes(&self) -> usize {
+        self.ready.as_ref().map_or(0, |ready| ready.bytes)
     }
 
     /// Takes the next event out of the bytes that were read.
@@ -358,7 +383,7 @@ impl<S: Io> Link<S> {
         loop {
             self.lend_buffer();
             let rest = self.unread.get_mut(self.taken..).unwrap_or_default();
-            let (found, used) = next_event(&mut self.core, rest, &mut self.out);
+            let (found, used) = next_event(&mut self.core, rest, self.read_at, &mut self.out);
             self.taken += used;
             if self.taken == self.unread.len() {
                 (self.unread, self.taken) = (Vec::new(), 0);
@@ -397,7 +422,7 @@ impl<S: Io> Link<S> {
         while !self.is_stash_full() && self.core.next() == Next::Continue {
             match self.take() {
                 Some(arrival) => self.keep(arrival),
-                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes)) {
+                None => match self.poll_read(cx, READY_MAX.saturating_sub(self.ready_bytes())) {
                     Poll::Ready(Some(arrival)) => self.keep(arrival),
                     Poll::Ready(None) => {}
                     Poll::Pending => return,
@@ -408,7 +433,7 @@ impl<S: Io> Link<S> {
 
     /// Whether so much waits to be received that reading stopped.
     pub(crate) fn is_stash_full(&self) -> bool {
-        self.ready_bytes >= READY_MAX
+        self.ready_bytes() >= READY_MAX
     }
 
     /// Does what the server asked of its connections.
@@ -424,12 +449,16 @@ impl<S: Io> Link<S> {
     /// Keeps for later why the core ended the connection.
     fn fail_by_core(&mut self, error: sockeye_proto::Error) {
         log::failed(&error, self.peer);
-        self.fail(error.into());
+        self.failure.get_or_insert_with(|| Failure::Core(Box::new(error)));
     }
 
-    fn fail(&mut self, error: Error) {
-        let info = self.close_info();
-        self.failure.get_or_insert_with(|| error.with_close(Some(&info)));
+    /// Takes why the connection ended in disorder, to tell the application.
+    fn take_failure(&mut self) -> Option<Error> {
+        let error = match self.failure.take()? {
+            Failure::Core(error) => Error::from(*error),
+            Failure::Lost(error) => error,
+        };
+        Some(error.with_close(Some(&self.close_info())))
     }
 
     /// Tells whether what was queued did leave.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 use super::arrival::{Arrival, next_event};
-use super::{Link, Receiving, Sending};
+use super::{Failure, Link, Receiving, Sending};
 use sockeye_proto::Next;
 
 use crate::error::{Error, ErrorKind};
@@ -47,8 +47,9 @@ impl<S: Io> Link<S> {
                 return Poll::Ready(io::Result::Ok(None));
             }
             // The first event is taken from the shared buffer; only what follows it is copied.
+            self.read_at = clock::now();
             self.lend_buffer();
-            let (found, used) = next_event(&mut self.core, filled, &mut self.out);
+            let (found, used) = next_event(&mut self.core, filled, self.read_at, &mut self.out);
             self.give_back_buffer();
             let rest = filled.get(used..).unwrap_or_default();
             self.unread.extend_from_slice(rest);
@@ -105,6 +106,11 @@ impl<S: Io> Link<S> {
         }
     }
 
+    /// Whether all that was sent has left.
+    pub(super) fn is_all_written(&self) -> bool {
+        self.written == self.out.len() && !self.unflushed
+    }
+
     fn emptied(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.out);
         out.clear();
@@ -136,7 +142,7 @@ impl<S: Io> Link<S> {
     pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.core.poll_timeout() else { return Poll::Pending };
         if self.is_due() {
-            if self.is_stash_full() {
+            if self.is_stash_full() || self.receiving == Receiving::Paused {
                 // The peer's silence is ours.
                 self.core.reading_paused(clock::now());
             }
@@ -172,7 +178,7 @@ impl<S: Io> Link<S> {
                 Some(error) => Error::new(ErrorKind::Closed, "connection lost").with_source(error),
                 None => Error::new(ErrorKind::Closed, "peer went away without a Close frame"),
             };
-            self.fail(gone);
+            self.failure.get_or_insert(Failure::Lost(gone));
         }
     }
 

@@ -4,6 +4,7 @@
 //! bytes already read, to whatever HTTP server the application has.
 
 mod acceptor;
+mod callbacks;
 mod doorstep;
 mod drain;
 mod handover;
@@ -25,10 +26,11 @@ use socket2::SockRef;
 use sockeye_proto::Config;
 use sockeye_proto::handshake::{ForwardedHeader, Network, Origins, Rejection, RequestHead};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::handler::{Handler, Topics};
 use crate::io::{AnyIo, tune};
 use crate::log;
 use crate::race::race;
@@ -40,7 +42,7 @@ pub use acceptor::{Acceptor, accept};
 use acceptor::{Request, answer, refuse};
 pub use doorstep::{Caller, Doorstep};
 pub use drain::Drain;
-use drain::{Life, Phase};
+use drain::{Life, Phase, Phases};
 pub use handover::{HandedOver, Place, Transport};
 pub use http::{HttpConnection, Upgrades};
 pub use incoming::Incoming;
@@ -137,6 +139,37 @@ impl Server {
     {
         let added = self.routes.add(path, handler);
         self.note_route(path, added);
+        self
+    }
+
+    /// Serves `path` with handlers of the callback form: `make` is asked for one for each connection.
+    /// `path` is as in [`route`](Self::route). An idle connection takes less memory than one of
+    /// `route`, and a message costs less; see [`handler`](crate::handler).
+    ///
+    /// ```no_run
+    /// use sockeye::{MessageRef, Out, Server};
+    ///
+    /// # async fn example() -> sockeye::Result<()> {
+    /// let echo = |message: MessageRef<'_>, out: &mut Out<'_>| {
+    ///     let _ = out.send(message);
+    /// };
+    /// Server::bind("127.0.0.1:9000").handle("/echo", move |_request| echo).serve().await
+    /// # }
+    /// ```
+    pub fn handle<F, H>(mut self, path: &str, make: F) -> Self
+    where
+        F: Fn(&Incoming) -> H + Send + Sync + 'static,
+        H: Handler,
+    {
+        let added = self.routes.add_callbacks(path, make);
+        self.note_route(path, added);
+        self
+    }
+
+    /// Sets the topics of all that [`handle`](Self::handle) serves, to publish from elsewhere or to
+    /// share them with another server. By default they are the server's own.
+    pub fn topics(mut self, topics: &Topics) -> Self {
+        self.routes.topics = topics.clone();
         self
     }
 
@@ -276,7 +309,7 @@ impl Server {
                 Error::new(ErrorKind::Io, format!("cannot listen on {address}")).with_source(error)
             })?,
         };
-        let (phase, life) = Life::begin();
+        let (phases, life) = Life::begin();
         let shared = Arc::new(Shared {
             routes: self.routes,
             http: self.http,
@@ -289,7 +322,7 @@ impl Server {
             tls: self.tls.map(|tls| tls.config().into()),
         });
         let local = listener.local_addr()?;
-        Ok(Listening { listener: Some(listener), local, shared, phase })
+        Ok(Listening { listener: Some(listener), local, shared, phases })
     }
 
     /// Serves until the future is dropped.
@@ -315,7 +348,7 @@ pub struct Listening {
     listener: Option<TcpListener>,
     local: SocketAddr,
     shared: Arc<Shared>,
-    phase: watch::Sender<Phase>,
+    phases: Phases,
 }
 
 impl Listening {
@@ -362,10 +395,10 @@ impl Listening {
             None => drop(shutdown.await),
         }
         let deadline = drain.deadline;
-        self.phase.send_replace(Phase::Draining(drain));
+        self.phases.enter(Phase::Draining(drain));
         let all = u32::try_from(self.shared.max_connections).unwrap_or(u32::MAX);
         if timeout(deadline, self.shared.places.acquire_many(all)).await.is_err() {
-            self.phase.send_replace(Phase::Dropping);
+            self.phases.enter(Phase::Dropping);
             // Dropped tasks end at their next turn; the last of them gives its place back then.
             let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
         }

@@ -13,11 +13,13 @@ use sockeye_proto::CloseCode;
 use sockeye_proto::handshake::{Accepted, Rejection, RequestHead, accept as judge};
 use tokio::sync::oneshot;
 
-use super::drain::Life;
+use super::callbacks::{Starter, Stay, starter};
+use super::drain::{Asked, Leaving, Life, REASON};
 use super::handover::{HandedOver, Place, Transport};
 use super::{Acceptor, Incoming};
 use crate::control::Control;
 use crate::error::Result;
+use crate::handler::{self, Topics};
 use crate::held;
 use crate::io::AnyIo;
 use crate::link::Link;
@@ -38,6 +40,8 @@ pub(super) struct Routes {
     check: Option<Check>,
     hook: Option<Hook>,
     pub(super) acceptor: Acceptor,
+    /// For the handlers of the callback form.
+    pub(super) topics: Topics,
 }
 
 /// Where the connections of a path go.
@@ -45,6 +49,8 @@ pub(super) struct Routes {
 enum Destination {
     /// To a handler, here.
     Handler(Handler),
+    /// To a handler of the callback form, here.
+    Callbacks(Starter),
     /// To another host.
     Elsewhere(Taker),
 }
@@ -54,6 +60,7 @@ pub(crate) struct Admitted {
     pub(crate) accepted: Accepted,
     incoming: Incoming,
     destination: Destination,
+    topics: Topics,
 }
 
 impl Routes {
@@ -68,6 +75,22 @@ impl Routes {
     {
         let handler: Handler = Arc::new(move |ws, incoming| Box::pin(handler(ws, incoming)));
         self.router.insert(path, Destination::Handler(handler))
+    }
+
+    /// Adds a route to handlers of the callback form.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub(super) fn add_callbacks<F, H>(
+        &mut self,
+        path: &str,
+        make: F,
+    ) -> Result<(), matchit::InsertError>
+    where
+        F: Fn(&Incoming) -> H + Send + Sync + 'static,
+        H: handler::Handler,
+    {
+        self.router.insert(path, Destination::Callbacks(starter(make)))
     }
 
     /// Adds a route to another host.
@@ -123,10 +146,8 @@ impl Routes {
             return None;
         }
         let admitted = self.admit_by_rules(head, peer);
-        match &admitted {
-            Ok(Admitted { destination: Destination::Handler(_), .. }) => None,
-            _ => Some(admitted),
-        }
+        let is_here = admitted.as_ref().is_ok_and(|admitted| !admitted.is_for_elsewhere());
+        (!is_here).then_some(admitted)
     }
 
     /// Judges a request as far as that takes no time.
@@ -153,7 +174,8 @@ impl Routes {
             let verdict = catch_unwind(AssertUnwindSafe(|| check(&incoming)));
             verdict.unwrap_or_else(|_| Err(judge_panicked()))?;
         }
-        Ok(Admitted { accepted, incoming, destination: found.value.clone() })
+        let (destination, topics) = (found.value.clone(), self.topics.clone());
+        Ok(Admitted { accepted, incoming, destination, topics })
     }
 }
 
@@ -168,19 +190,26 @@ impl Admitted {
         place: Place,
         life: Life,
     ) {
-        let Destination::Handler(handler) = &self.destination else {
+        if self.is_for_elsewhere() {
             let Ok(transport) = Transport::leaving(io) else { return };
             return self.leave(transport, received, acceptor, place);
-        };
-        let Self { accepted, incoming, .. } = self;
+        }
+        let Self { accepted, incoming, destination, topics } = self;
         let ws = acceptor.start(io, &accepted, &received, Some(place.peer_addr()));
-        let mut running = Running::start(handler, ws, incoming);
+        let mut running = match destination {
+            Destination::Handler(handler) => Running::start(&handler, ws, incoming),
+            Destination::Callbacks(starter) => {
+                return starter(ws, &incoming, place, Stay { life, topics });
+            }
+            Destination::Elsewhere(_) => return,
+        };
         running.begin().await;
         // This task had room for TLS and for heads; the next holds only what lasts.
-        tokio::spawn(async move {
-            running.run(life).await;
-            drop(place);
-        });
+        tokio::spawn(running.run(life, place));
+    }
+
+    fn is_for_elsewhere(&self) -> bool {
+        matches!(self.destination, Destination::Elsewhere(_))
     }
 
     /// Gives a connection whose 101 has been written to the host that its path is for.
@@ -191,7 +220,7 @@ impl Admitted {
         acceptor: &Acceptor,
         place: Place,
     ) {
-        let Self { accepted, incoming, destination } = self;
+        let Self { accepted, incoming, destination, .. } = self;
         if let Destination::Elsewhere(taker) = destination {
             let config = acceptor.config.clone();
             taker(HandedOver { transport, accepted, received, config, incoming, place });
@@ -239,10 +268,25 @@ impl Running {
     }
 
     /// Drives the handler and its connection until both are done, or the server drops them. This is
-    /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes.
-    async fn run(mut self, mut life: Life) {
-        let served = pin!(serve(&mut self.handler, &mut self.parted));
-        race(served, pin!(life.end(&self.control))).await;
+    /// all that the task of an idle connection holds, so it is kept small: goodbyes go into boxes, and
+    /// the block takes in place what the arguments of an `async fn` would have twice.
+    fn run(self, life: Life, place: Place) -> impl Future<Output = ()> + Send {
+        let Self { mut handler, mut parted, control } = self;
+        let mut leaving = Leaving::new(life);
+        async move {
+            let left = poll_fn(|cx| match leaving.poll(cx) {
+                Asked::Nothing => Poll::Pending,
+                Asked::Close(code) => {
+                    control.close(code, REASON);
+                    Poll::Pending
+                }
+                Asked::Drop => Poll::Ready(()),
+            });
+            race(pin!(serve(&mut handler, &mut parted)), left).await;
+            // The place is free when the connection is gone.
+            drop((handler, parted));
+            drop(place);
+        }
     }
 }
 

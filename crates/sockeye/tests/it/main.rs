@@ -18,6 +18,7 @@ mod doors;
 mod doorstep;
 mod drain;
 mod echo;
+mod handle;
 mod handshake;
 mod hosts;
 #[cfg(feature = "hyper")]
@@ -32,6 +33,7 @@ mod others;
 mod panics;
 mod proxies;
 mod redirect;
+mod run;
 mod split;
 mod strangers;
 mod streams;

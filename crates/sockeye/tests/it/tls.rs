@@ -101,6 +101,17 @@ async fn echoes(mut ws: WebSocket) {
     assert!(ws.close(CloseCode::NORMAL, "").await.unwrap().clean);
 }
 
+#[tokio::test]
+async fn handlers_of_the_callback_form_serve_tls_too() {
+    let issuer = authority();
+    let tls = server_tls(&issuer, &["localhost"], |_| ());
+    let server = sockeye::Server::bind("127.0.0.1:0").tls(tls);
+    let address = start(server.handle("/", |_| crate::handle::echo())).await;
+    let client = trusting(&issuer, "handlers");
+    let url = format!("wss://localhost:{}/", address.port());
+    echoes(client.request(&url).await.unwrap()).await;
+}
+
 // TLS-001, TLS-002
 #[tokio::test]
 async fn a_client_connects_only_to_a_certificate_for_the_host_by_an_issuer_it_trusts() {

@@ -1,0 +1,107 @@
+//! What comes to a reactor, and a reactor that ends.
+
+use std::sync::Arc;
+
+use sockeye_proto::PreparedMessage;
+use sockeye_reactor::Adopted;
+
+use crate::peer::{BINARY, TEXT, frame};
+use crate::probe::{Host, Probe, abnormal};
+
+#[test]
+fn a_socket_that_blocks_does_not_hold_its_thread_up() {
+    let host = Host::one();
+    let (mut other, _) = host.echo();
+    let (probe, watch) = Probe::new();
+    let (mut peer, server) = host.pair();
+    server.set_nonblocking(false).unwrap();
+    host.reactor.adopt(Adopted::new(server, host.core(), probe));
+    watch.opened();
+    peer.text("one");
+    assert_eq!(peer.read_text(), "one");
+    // A read that fills the buffer to its end is followed by another.
+    let large = vec![1; 256 << 10];
+    let whole = frame(BINARY, &large);
+    peer.write(&whole[..256 << 10]);
+    other.text("meanwhile");
+    assert_eq!(other.read_text(), "meanwhile");
+}
+
+#[test]
+fn a_socket_that_is_dead_before_it_comes_ends_at_once() {
+    let host = Host::one();
+    let (peer, server) = host.pair();
+    std::io::Write::write_all(&mut &server, b"unread").unwrap();
+    peer.reset();
+    let (probe, watch) = Probe::new();
+    host.reactor.adopt(Adopted::new(server, host.core(), probe).received(frame(TEXT, b"last")));
+    watch.opened();
+    assert_eq!(watch.message(), b"last");
+    assert_eq!(watch.closed(), abnormal());
+
+    let (peer, server) = host.pair();
+    drop(peer);
+    let (probe, watch) = Probe::new();
+    host.reactor.adopt(Adopted::new(server, host.core(), probe));
+    assert_eq!(watch.closed(), abnormal());
+    host.wait_for_len(0);
+}
+
+#[test]
+fn a_reactor_that_is_dropped_ends_its_connections_and_tells_each_handler() {
+    let host = Host::start(2, sockeye_proto::Config::server());
+    let (mut peers, watches): (Vec<_>, Vec<_>) = (0..20).map(|_| host.echo()).unzip();
+    let senders: Vec<_> = watches.iter().map(crate::probe::Watch::opened).collect();
+    drop(host);
+    for (peer, watch) in peers.iter_mut().zip(&watches) {
+        peer.end();
+        assert_eq!(watch.closed(), abnormal());
+    }
+    // Nobody would ever take what is sent now, so it must not be kept.
+    let message = Arc::new(PreparedMessage::new("too late"));
+    for sender in &senders {
+        sender.send_prepared(message.clone());
+    }
+    assert_eq!(Arc::strong_count(&message), 1);
+}
+
+#[test]
+fn a_connection_that_comes_as_the_reactor_stops_is_ended_too() {
+    for _ in 0..50 {
+        let host = Host::one();
+        let (mut peer, _) = host.echo();
+        drop(host);
+        peer.end();
+    }
+}
+
+#[test]
+fn handlers_that_panic_while_the_reactor_is_dropped_take_nothing_with_them() {
+    let host = Host::one();
+    let (peers, watches): (Vec<_>, Vec<_>) = (0..5)
+        .map(|_| {
+            let (probe, watch) = Probe::new();
+            (host.connect(probe.on_close(|| panic!("in close"))), watch)
+        })
+        .unzip();
+    watches.iter().for_each(|watch| drop(watch.opened()));
+    drop(host);
+    for (mut peer, watch) in peers.into_iter().zip(watches) {
+        peer.end();
+        assert_eq!(watch.closed(), abnormal());
+    }
+}
+
+#[test]
+fn a_handler_may_drop_the_last_handle_to_its_reactor() {
+    let host = Host::one();
+    let (probe, watch) = Probe::new();
+    let last = std::sync::Mutex::new(Some(host.reactor.clone()));
+    let mut peer = host.connect(probe.on_message(move |_, _| drop(last.lock().unwrap().take())));
+    watch.opened();
+    drop(host);
+    peer.text("go");
+    assert_eq!(watch.message(), b"go");
+    assert_eq!(watch.closed(), abnormal());
+    peer.end();
+}
