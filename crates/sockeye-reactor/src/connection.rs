@@ -209,6 +209,12 @@ impl<H: Handler, S: System> Conn<H, S> {
         self.handler.close(&info);
     }
 
+    /// Returns how many bytes wait for the socket.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.as_ref().map_or(0, |unsent| unsent.bytes.len() - unsent.written)
+    }
+
     /// Takes the connection out of one of its topics; `None` when it has none.
     pub(crate) fn leave_any_topic(
         &mut self,

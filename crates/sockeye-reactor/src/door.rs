@@ -69,6 +69,22 @@ impl Reception<crate::system::Tcp> {
     }
 }
 
+#[cfg(any(test, feature = "simulation"))]
+impl<N: Network> Reception<N> {
+    /// Makes a door of what it does.
+    pub(crate) fn of(
+        greet: impl Fn(StreamFor<N>, SocketAddr) -> Option<(StreamFor<N>, Then<N>)> + Send + 'static,
+        fail: impl Fn(&io::Error) + Send + 'static,
+        patience: Duration,
+    ) -> Self {
+        let greet = move |stream, peer| {
+            let (stream, then) = greet(stream, peer)?;
+            Some(Guest { stream, then })
+        };
+        Self { greet: Box::new(greet), fail: Box::new(fail), patience }
+    }
+}
+
 /// A thread's listeners, and the guests who have not spoken.
 pub(crate) struct Hall<S: System> {
     listeners: Vec<Listener<S>>,
@@ -146,6 +162,12 @@ impl<S: System> Hall<S> {
     pub(crate) fn next(&self) -> Option<Time> {
         let retries = self.listeners.iter().filter_map(|listener| listener.retry);
         retries.chain(self.deadlines.front().map(|(due, _)| *due)).min()
+    }
+
+    /// Counts the guests who have not spoken.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn guests(&mut self) -> usize {
+        (0..self.guests.bound()).filter(|index| self.guests.at(*index).is_some()).count()
     }
 
     /// Accepts who waits at a listener, but not for ever: others want their turn as well.

@@ -22,6 +22,9 @@ mod door;
 mod local;
 mod mailbox;
 mod reactor;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 mod slab;
 mod socket;
 mod system;

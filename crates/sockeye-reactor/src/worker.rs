@@ -1,6 +1,9 @@
 //! A reactor thread: waits, gives each ready connection its turn, carries out orders, hands out what
 //! was published, and lets deadlines act.
 
+#[cfg(any(test, feature = "simulation"))]
+mod census;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use crate::socket::Socket;
 use crate::system::{Happening, System};
 use crate::topics::Moved;
 use crate::wheel::Wheel;
+
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use census::Census;
 
 /// One thread's world.
 pub(crate) struct Worker<H, S: System> {
@@ -53,7 +59,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             connections: Slab::new(),
             wheel: Wheel::new(),
             again: Vec::new(),
-            buffer: vec![0; READ],
+            buffer: vec![0; S::READ],
             out: Vec::new(),
             closing: None,
             load,
@@ -81,7 +87,11 @@ impl<H: Handler, S: System> Worker<H, S> {
     }
 
     /// Waits once, and does what there is to do; tells whether there is to be a next time.
-    fn go_round(&mut self, happened: &mut Vec<Happening>, due: &mut Vec<u32>) -> io::Result<bool> {
+    pub(crate) fn go_round(
+        &mut self,
+        happened: &mut Vec<Happening>,
+        due: &mut Vec<u32>,
+    ) -> io::Result<bool> {
         match self.system.wait(self.patience(), happened) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             waited => waited?,
@@ -272,9 +282,6 @@ impl<H: Handler, S: System> Worker<H, S> {
         }
     }
 }
-
-/// Bytes read at a time: a large message then takes few reads, and the buffer stays in the cache.
-const READ: usize = 256 << 10;
 
 /// What the buffer of answers keeps between turns, at most, in bytes.
 const OUT_KEPT: usize = 1 << 20;

@@ -28,7 +28,7 @@ impl Portable {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let events = Events::with_capacity(EVENTS);
+        let events = Events::with_capacity(Self::EVENTS);
         Ok(Self { poll, events, waker, listeners: Vec::new() })
     }
 }
@@ -36,6 +36,10 @@ impl Portable {
 impl System for Portable {
     type Network = Tcp;
     type Socket = MioStream;
+
+    const EVENTS: usize = 1024;
+    /// A large message then takes few reads, and the buffer stays in the cache.
+    const READ: usize = 256 << 10;
 
     fn now(&self) -> Time {
         clock::now()
@@ -120,6 +124,3 @@ impl Wake for Waker {
 
 /// The waker's token, which is no connection's.
 const WAKER: Token = Token(usize::MAX);
-
-/// Events taken from the poller at a time.
-pub(crate) const EVENTS: usize = 1024;
