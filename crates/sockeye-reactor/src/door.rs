@@ -142,9 +142,11 @@ impl<S: System> Hall<S> {
         }
     }
 
-    /// Lets deadlines act: guests that did not speak go as they are, and accepting is tried again.
-    pub(crate) fn advance(&mut self, system: &mut S, buffer: &mut [u8], now: Time) {
-        while let Some((_, key)) = self.deadlines.front().copied().filter(|(due, _)| *due <= now) {
+    /// Lets deadlines act: guests that did not speak go as they are, if all that was said by then has
+    /// been heard, and accepting is tried again.
+    pub(crate) fn advance(&mut self, system: &mut S, buffer: &mut [u8], heard: Time, now: Time) {
+        while let Some((_, key)) = self.deadlines.front().copied().filter(|(due, _)| *due <= heard)
+        {
             self.deadlines.pop_front();
             if self.guests.get(key).is_some() {
                 self.leave(key.index, system, &[]);
@@ -168,6 +170,11 @@ impl<S: System> Hall<S> {
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn guests(&mut self) -> usize {
         (0..self.guests.bound()).filter(|index| self.guests.at(*index).is_some()).count()
+    }
+
+    /// Returns a number that there are no more guests than.
+    pub(crate) fn bound(&self) -> u32 {
+        self.guests.bound()
     }
 
     /// Accepts who waits at a listener, but not for ever: others want their turn as well.

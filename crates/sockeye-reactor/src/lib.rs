@@ -19,6 +19,7 @@ mod adopted;
 mod clock;
 mod connection;
 mod door;
+mod lag;
 mod local;
 mod mailbox;
 mod reactor;

@@ -16,6 +16,7 @@ use sockeye_proto::{CloseCode, Time, Utf8Bytes};
 use crate::adopted::{Arrival, Transport};
 use crate::connection::{Conn, Stays, Turn};
 use crate::door::{Hall, is_of_hall};
+use crate::lag::Heard;
 use crate::local::Local;
 use crate::mailbox::{Mailbox, Order};
 use crate::slab::Slab;
@@ -34,6 +35,7 @@ pub(crate) struct Worker<H, S: System> {
     hall: Hall<S>,
     connections: Slab<Conn<H, S>>,
     wheel: Wheel,
+    heard: Heard,
     local: Local<H, S::Network>,
     /// Connections that have more to read although the system will not say so.
     again: Vec<u32>,
@@ -58,6 +60,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             hall: Hall::new(),
             connections: Slab::new(),
             wheel: Wheel::new(),
+            heard: Heard::default(),
             again: Vec::new(),
             buffer: vec![0; S::READ],
             out: Vec::new(),
@@ -92,9 +95,14 @@ impl<H: Handler, S: System> Worker<H, S> {
         happened: &mut Vec<Happening>,
         due: &mut Vec<u32>,
     ) -> io::Result<bool> {
-        match self.system.wait(self.patience(), happened) {
+        let asked = self.system.now();
+        match self.system.wait(self.patience(asked), happened) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            waited => waited?,
+            waited => {
+                waited?;
+                let sources = self.connections.bound() + self.hall.bound();
+                self.heard.told(asked, happened.len(), S::EVENTS, sources);
+            }
         }
         let now = self.system.now();
         self.read_again(now);
@@ -108,23 +116,25 @@ impl<H: Handler, S: System> Worker<H, S> {
             }
         }
         self.hand_out(now);
-        self.hall.advance(&mut self.system, &mut self.buffer, now);
-        self.wheel.advance(now, |index| due.push(index));
+        let heard = self.heard.until();
+        self.hall.advance(&mut self.system, &mut self.buffer, heard, now);
+        self.wheel.advance(heard, |index| due.push(index));
         for index in due.drain(..) {
-            self.turn(index, now, Conn::timeout);
+            self.turn(index, heard, Conn::timeout);
         }
         self.out.shrink_to(OUT_KEPT);
         Ok(true)
     }
 
     /// Returns how long nothing has to be done unless something happens.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self, now: Time) -> Option<Duration> {
         if !self.again.is_empty() || self.local.has_publications() || self.mailbox.has_post() {
             return Some(Duration::ZERO);
         }
         let next = self.wheel.next().into_iter().chain(self.hall.next()).min()?;
-        // A moment more, so that the tick has come when the wait is over.
-        Some(next.since(self.system.now()) + Duration::from_millis(1))
+        // A moment more, so that the tick has come when the wait is over. Then it is looked once
+        // more before deadlines act.
+        Some(if next <= now { Duration::ZERO } else { next - now + Duration::from_millis(1) })
     }
 
     /// Goes on with the connections that had more to read, one turn each, however often it was asked

@@ -73,9 +73,11 @@ impl Machine {
                 "its handler was not told of the end"
             } else if matches!(link.server, Hold::Open | Hold::Backlog) {
                 "its socket is still there"
-            } else if peer.excuse.is_none() && peer.has_sent_close && peer.close_read.is_none() {
+            } else if peer.excuse.is_some() || !peer.told.opened {
+                continue;
+            } else if peer.has_sent_close && peer.close_read.is_none() {
                 "it closed, and got no Close frame"
-            } else if peer.excuse.is_none() && peer.end == Some(End::Reset) && peer.told.opened {
+            } else if peer.end == Some(End::Reset) {
                 "it did nothing wrong and was reset"
             } else {
                 continue;

@@ -15,7 +15,7 @@ pub(super) struct Peer {
     pub(super) is_deaf: bool,
     /// Its messages, in order.
     pub(super) messages: Vec<Vec<u8>>,
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
     /// Answers that its handler sent and that it has not read.
     pub(super) owed: VecDeque<Vec<u8>>,
     /// Orders of other threads to send to it: how many were given, and how many it has read.
