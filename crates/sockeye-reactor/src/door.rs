@@ -226,13 +226,17 @@ impl<S: System> Hall<S> {
     fn hear(&mut self, index: u32, system: &mut S, buffer: &mut [u8]) {
         let Some(guest) = self.guests.at(index) else { return };
         let first = buffer.get_mut(..FIRST).unwrap_or_default();
-        match system.read(&mut guest.socket, first) {
-            Err(error) if is_for_later(&error) => {}
-            read => {
-                let count = read.unwrap_or(0);
-                self.leave(index, system, first.get(..count).unwrap_or_default());
+        let read = loop {
+            match system.read(&mut guest.socket, first) {
+                // It is told only once that there is something to read.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
             }
+        };
+        if read.as_ref().is_err_and(is_for_later) {
+            return;
         }
+        self.leave(index, system, first.get(..read.unwrap_or(0)).unwrap_or_default());
     }
 
     fn leave(&mut self, index: u32, system: &mut S, first: &[u8]) {

@@ -10,7 +10,7 @@ use super::frames::{self, CLOSE, FIN, PING};
 use super::link::Hold;
 use super::machine::Machine;
 use super::peer::{
-    ECHO, FLOOD, LEAVE, ORDER, PUBLICATION, PUBLISH, Peer, SUBSCRIBE, UNSUBSCRIBE, numbered,
+    BULLETIN, ECHO, FLOOD, LEAVE, ORDER, PUBLISH, Peer, SUBSCRIBE, UNSUBSCRIBE, numbered,
 };
 use crate::mailbox::Order;
 
@@ -197,7 +197,9 @@ impl Machine {
                 self.outside.on_other_thread(|_| sender.send(&message[..]));
             }
             4..=6 => {
-                let message = numbered(PUBLICATION, self.next_publication(), 30);
+                let [_, of_others] = &mut self.publications;
+                let message = numbered(BULLETIN, *of_others, 30);
+                *of_others += 1;
                 let message = Arc::new(PreparedMessage::new(&message[..]));
                 self.outside.order(Order::Publish(TOPIC.into(), message));
             }
@@ -211,9 +213,11 @@ impl Machine {
 
     /// Sends a Close frame.
     pub(super) fn close(&mut self, number: usize) {
+        let now = self.kernel.now;
         let Some(peer) = self.peers.get_mut(number) else { return };
         if !peer.has_sent_close && !peer.has_sent_fin {
             peer.has_sent_close = true;
+            peer.closing_since = Some(now);
             let close = frames::frame(FIN | CLOSE, &1_000_u16.to_be_bytes());
             self.send(number, &close);
         }

@@ -39,7 +39,6 @@ impl Machine {
         if !peer.is_sound() || !peer.told.opened {
             return None;
         }
-        let publications = peer.publication.filter(|_| peer.is_subscribed && is_served);
         if peer.told.messages < peer.messages.len() {
             let (heard, sent) = (peer.told.messages, peer.messages.len());
             return Some(format!("of {sent} messages {heard} were heard"));
@@ -50,8 +49,11 @@ impl Machine {
         if is_served && peer.orders_read < peer.orders {
             return Some(format!("of {} orders {} came", peer.orders, peer.orders_read));
         }
-        if publications.is_some_and(|next| next < self.publications) {
-            return Some(format!("of {} publications {publications:?} came", self.publications));
+        let publications = peer.publications.iter().zip(self.publications);
+        for (read, published) in publications.filter(|_| peer.is_subscribed && is_served) {
+            if let Some(read) = read.filter(|read| *read < published) {
+                return Some(format!("of {published} publications {read} came"));
+            }
         }
         if is_served && peer.told.wants_drain {
             return Some("it was not told of room".to_owned());

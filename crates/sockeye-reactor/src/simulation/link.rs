@@ -2,7 +2,7 @@
 //! what waits for the client, and how it ended.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 
 use sockeye_proto::Time;
 
@@ -124,9 +124,7 @@ impl Link {
     pub(super) fn read(&mut self, buffer: &mut [u8], most: usize) -> io::Result<usize> {
         let count = self.arrived.len().min(buffer.len()).min(most);
         if count > 0 {
-            for (place, byte) in buffer.iter_mut().zip(self.arrived.drain(..count)) {
-                *place = byte;
-            }
+            let count = self.arrived.read(buffer.get_mut(..count).unwrap_or_default())?;
             self.unread_since = self.unread_since.filter(|_| !self.arrived.is_empty());
             return Ok(count);
         }
@@ -153,7 +151,7 @@ impl Link {
             self.is_starved = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.sent.extend(bytes.iter().take(count));
+        self.sent.extend(bytes.get(..count).unwrap_or_default());
         Ok(count)
     }
 
@@ -169,7 +167,8 @@ impl Link {
         let room = self.room_in.saturating_sub(self.arrived.len());
         let count = count.min(room).min(self.in_flight.len());
         if count > 0 {
-            self.arrived.extend(self.in_flight.drain(..count));
+            let rest = self.in_flight.split_off(count);
+            self.arrived.append(&mut std::mem::replace(&mut self.in_flight, rest));
             self.unread_since.get_or_insert(now);
             changes.add(Changes::READABLE);
         }
@@ -183,11 +182,9 @@ impl Link {
 
     /// Sends what has arrived back on its way, all but `count` bytes: it comes later, then.
     pub(super) fn delay(&mut self, count: usize) {
-        while self.arrived.len() > count {
-            if let Some(byte) = self.arrived.pop_back() {
-                self.in_flight.push_front(byte);
-            }
-        }
+        let mut later = self.arrived.split_off(count.min(self.arrived.len()));
+        later.append(&mut self.in_flight);
+        self.in_flight = later;
         self.unread_since = self.unread_since.filter(|_| count > 0);
         self.fin_in_flight |= self.fin_arrived;
         self.fin_arrived = false;
@@ -197,7 +194,8 @@ impl Link {
     /// told of.
     pub(super) fn take(&mut self, count: usize, into: &mut Vec<u8>) -> bool {
         let count = count.min(self.sent.len());
-        into.extend(self.sent.drain(..count));
+        let rest = self.sent.split_off(count);
+        into.extend(Vec::from(std::mem::replace(&mut self.sent, rest)));
         let tells = self.is_starved && self.has_room();
         self.is_starved &= !tells;
         tells

@@ -24,7 +24,8 @@ pub(super) struct Machine {
     pub(super) peers: Vec<Peer>,
     pub(super) senders: Vec<Option<Sender>>,
     pub(super) outside: Outside,
-    pub(super) publications: u32,
+    /// Publications so far: of handlers, and of other threads.
+    pub(super) publications: [u32; 2],
     pub(super) phase: Phase,
     /// What went wrong.
     pub(super) failures: Vec<String>,
@@ -73,7 +74,7 @@ impl Machine {
             peers: Vec::new(),
             senders: Vec::new(),
             outside,
-            publications: 0,
+            publications: [0; 2],
             phase,
             failures: Vec::new(),
             log: Vec::new(),
@@ -406,15 +407,17 @@ impl Machine {
         if let Some(peer) = self.peers.get_mut(number) {
             if peer.is_subscribed != is_subscribed {
                 // It may miss some, or get some of this round.
-                peer.publication = None;
+                peer.publications = [None; 2];
             }
             peer.is_subscribed = is_subscribed;
         }
     }
 
+    /// Returns the number of the next publication of a handler.
     pub(super) fn next_publication(&mut self) -> u32 {
-        self.publications += 1;
-        self.publications - 1
+        let [of_handlers, _] = &mut self.publications;
+        *of_handlers += 1;
+        *of_handlers - 1
     }
 
     pub(super) fn failed(&mut self, number: usize, error: &Error) {
@@ -427,7 +430,7 @@ impl Machine {
         peer.told.failed = Some(error.to_string());
         let is_of_silence = matches!(error, Error::Timeout(Timeout::Keepalive | Timeout::Message));
         let is_excused = peer.excuse.is_some();
-        let unread = link.unread_since.filter(|since| *since <= judged);
+        let unread = link.unread_since.filter(|since| *since < judged);
         if matches!(error, Error::Timeout(_)) {
             peer.excuse("it took too long");
         }
@@ -444,6 +447,10 @@ impl Machine {
         self.note(|| format!("{number} closes: {info:?}"));
         let Some(peer) = self.peers.get_mut(number) else { return };
         let before = peer.told.closed.replace(info.clone());
+        let limit = self.outside.config.timeouts.close;
+        if peer.closing_since.is_some_and(|since| since + limit <= self.kernel.now) {
+            peer.excuse("closing took too long");
+        }
         let opened = peer.told.opened;
         if before.is_some() || !opened {
             self.fail(number, "closed twice, or before it opened");

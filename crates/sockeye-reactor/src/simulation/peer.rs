@@ -21,11 +21,14 @@ pub(super) struct Peer {
     /// Orders of other threads to send to it: how many were given, and how many it has read.
     pub(super) orders: u32,
     pub(super) orders_read: u32,
-    /// The number of the publication that it reads next, once it reads any.
-    pub(super) publication: Option<u32>,
+    /// The numbers of the publications that it reads next, once it reads any: of handlers, and of
+    /// other threads.
+    pub(super) publications: [Option<u32>; 2],
     pub(super) is_subscribed: bool,
     pub(super) has_sent_close: bool,
     pub(super) has_sent_fin: bool,
+    /// When the closing handshake began.
+    pub(super) closing_since: Option<Time>,
     pub(super) close_read: Option<u16>,
     pub(super) pongs_read: usize,
     pub(super) pings_read: Vec<Time>,
@@ -104,6 +107,7 @@ impl Peer {
                 CLOSE => {
                     let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
                     self.close_read = Some(code);
+                    self.closing_since.get_or_insert(now);
                     if !self.has_sent_close {
                         self.has_sent_close = true;
                         answers.extend(frames::frame(FIN | CLOSE, &payload));
@@ -117,14 +121,10 @@ impl Peer {
     fn read_message(&mut self, payload: &[u8]) -> Result<(), String> {
         let number = payload.get(1..).and_then(|rest| rest.first_chunk());
         let number = number.map_or(0, |number| u32::from_le_bytes(*number));
+        let [of_handlers, of_others] = &mut self.publications;
         match payload.first() {
-            Some(&PUBLICATION) => {
-                let due = self.publication.unwrap_or(number);
-                self.publication = Some(number + 1);
-                if number != due {
-                    return Err(format!("publication {number} instead of {due}"));
-                }
-            }
+            Some(&PUBLICATION) => count_publication(of_handlers, number)?,
+            Some(&BULLETIN) => count_publication(of_others, number)?,
             Some(&ORDER) => {
                 if number != self.orders_read {
                     return Err(format!("order {number} instead of {}", self.orders_read));
@@ -163,6 +163,13 @@ impl Peer {
     }
 }
 
+fn count_publication(due: &mut Option<u32>, number: u32) -> Result<(), String> {
+    match due.replace(number + 1) {
+        Some(due) if due != number => Err(format!("publication {number} instead of {due}")),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a message that can be told from all others.
 pub(super) fn numbered(command: u8, number: u32, length: usize) -> Vec<u8> {
     let mut message = vec![command];
@@ -183,4 +190,5 @@ pub(super) const LEAVE: u8 = b'l';
 
 /// Marks of messages that are no answers.
 pub(super) const PUBLICATION: u8 = b'P';
+pub(super) const BULLETIN: u8 = b'B';
 pub(super) const ORDER: u8 = b'O';
