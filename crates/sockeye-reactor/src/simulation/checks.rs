@@ -18,7 +18,8 @@ impl Machine {
     pub(super) fn check_settled(&mut self) {
         for number in 0..self.peers.len() {
             if let Some(why) = self.peers.get(number).and_then(|peer| self.stuck(number, peer)) {
-                self.fail(number, format!("stuck: {why}"));
+                let link = self.kernel.links.get(number).map(ToString::to_string);
+                self.fail(number, format!("stuck: {why}; {}", link.unwrap_or_default()));
             }
         }
     }

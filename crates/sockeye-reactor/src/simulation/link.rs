@@ -124,7 +124,7 @@ impl Link {
     pub(super) fn read(&mut self, buffer: &mut [u8], most: usize) -> io::Result<usize> {
         let count = self.arrived.len().min(buffer.len()).min(most);
         if count > 0 {
-            let count = self.arrived.read(buffer.get_mut(..count).unwrap_or_default())?;
+            self.arrived.read_exact(buffer.get_mut(..count).unwrap_or_default())?;
             self.unread_since = self.unread_since.filter(|_| !self.arrived.is_empty());
             return Ok(count);
         }
@@ -222,5 +222,17 @@ impl Link {
         self.arrived.clear();
         self.in_flight.clear();
         self.token = None;
+    }
+}
+
+impl std::fmt::Display for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (on_its_way, arrived) = (self.in_flight.len(), self.arrived.len());
+        let (sent, is_starved, server) = (self.sent.len(), self.is_starved, self.server);
+        write!(
+            f,
+            "{on_its_way} bytes on their way, {arrived} arrived, {sent} back; starved {is_starved}, \
+             server {server:?}"
+        )
     }
 }
