@@ -52,7 +52,7 @@ impl Machine {
         }
         let publications = peer.publications.iter().zip(self.publications);
         for (read, published) in publications.filter(|_| peer.is_subscribed && is_served) {
-            if let Some(read) = read.filter(|read| *read < published) {
+            if let Some(read) = read.filter(|read| *read < published && peer.absences == [0; 2]) {
                 return Some(format!("of {published} publications {read} came"));
             }
         }

@@ -405,9 +405,8 @@ impl Machine {
 
     pub(super) fn subscribed(&mut self, number: usize, is_subscribed: bool) {
         if let Some(peer) = self.peers.get_mut(number) {
-            if peer.is_subscribed != is_subscribed {
-                // It may miss some, or get some of this round.
-                peer.publications = [None; 2];
+            if peer.is_subscribed && !is_subscribed {
+                peer.absences.iter_mut().for_each(|count| *count += 1);
             }
             peer.is_subscribed = is_subscribed;
         }
