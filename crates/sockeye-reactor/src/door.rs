@@ -137,7 +137,7 @@ impl<S: System> Hall<S> {
     pub(crate) fn happened(&mut self, token: u32, system: &mut S, buffer: &mut [u8], now: Time) {
         if token & GUEST != 0 {
             self.hear(token & !GUEST, system, buffer);
-        } else {
+        } else if !self.is_put_off(token, now) {
             self.accept(token, system, buffer, now);
         }
     }
@@ -175,6 +175,12 @@ impl<S: System> Hall<S> {
     /// Returns a number that there are no more guests than.
     pub(crate) fn bound(&self) -> u32 {
         self.guests.bound()
+    }
+
+    /// Whether accepting failed, so that it waits: whoever comes meanwhile does not bring it forward.
+    fn is_put_off(&self, token: u32, now: Time) -> bool {
+        let listener = self.listeners.get((token & !LISTENER) as usize);
+        listener.and_then(|listener| listener.retry).is_some_and(|retry| now < retry)
     }
 
     /// Accepts who waits at a listener, but not for ever: others want their turn as well.

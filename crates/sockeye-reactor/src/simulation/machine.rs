@@ -6,7 +6,7 @@ use std::time::Duration;
 use sockeye_proto::handler::Sender;
 use sockeye_proto::{CloseInfo, Error, Time, Timeout};
 
-use super::faults::Faults;
+use super::faults::{ECONNABORTED, ENETDOWN, ENOMEM, EPROTO, Fault, Faults};
 use super::kernel::{Kernel, Manner};
 use super::link::{Changes, Hold};
 use super::outside::{HELLO, Outside};
@@ -35,6 +35,8 @@ pub(super) struct Machine {
     pub(super) asked: Time,
     pub(super) judged: Time,
     pub(super) rounds: u64,
+    /// What the thread loses each time that it asks for the time.
+    pub(super) lag: Duration,
     /// Waits in a row before which nothing got further.
     idle_rounds: u32,
     seen_progress: u64,
@@ -82,6 +84,7 @@ impl Machine {
             asked: now,
             judged: now,
             rounds: 0,
+            lag: Duration::ZERO,
             idle_rounds: 0,
             seen_progress: 0,
         }
@@ -111,8 +114,8 @@ impl Machine {
         self.note(|| format!("fault at {link:?} {call:?}: {fault:?}"));
         self.idle_rounds = 0;
         let error = match fault {
-            super::faults::Fault::Short(most) => return Ok(most),
-            super::faults::Fault::Error(error) => io::Error::from_raw_os_error(error),
+            Fault::Short(most) => return Ok(most),
+            Fault::Error(error) => io::Error::from_raw_os_error(error),
         };
         match (call, link) {
             (Call::Read, _) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
@@ -164,6 +167,10 @@ impl Machine {
 
     /// Lets the thread lose time between a wait and what follows.
     pub(super) fn dawdle(&mut self) {
+        if !self.lag.is_zero() {
+            while self.settle() {}
+            self.let_pass(self.lag);
+        }
         if self.phase == Phase::Script && self.script.odds(self.faults.dawdling) {
             let lost = self.script.pick(&[5, 100, 3_000, 20_000]).unwrap_or(0);
             self.note(|| format!("loses {lost} ms"));
@@ -459,12 +466,12 @@ impl Machine {
 
 /// Whether accepting failed because of the connection that was next.
 fn is_of_one(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(super::faults::ECONNABORTED | super::faults::EPROTO))
+    matches!(error.raw_os_error(), Some(ECONNABORTED | EPROTO))
 }
 
 /// Whether the connection itself is whole although a call on it failed.
 fn is_transient(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(super::faults::ENOMEM | super::faults::ENETDOWN))
+    matches!(error.raw_os_error(), Some(ENOMEM | ENETDOWN))
 }
 
 /// The excuse of a connection that a call failed on for good.

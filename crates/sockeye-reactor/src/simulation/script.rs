@@ -37,6 +37,7 @@ impl Script {
         Self { source: Source::Bytes { bytes: bytes.to_vec(), at: 0 }, calm: false }
     }
 
+    #[cfg(test)]
     /// A script of nothing: what happens is told from outside.
     pub(super) fn none() -> Self {
         Self { source: Source::Nothing, calm: true }
@@ -45,10 +46,6 @@ impl Script {
     /// From now on nothing surprising happens.
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
-    }
-
-    pub(super) fn is_calm(&self) -> bool {
-        self.calm
     }
 
     /// Takes note of a step; tells whether there was one to be made.
