@@ -223,7 +223,9 @@ impl<S: System> Hall<S> {
         }
         self.guests.insert_with(|key| {
             let socket = system.watch(stream, GUEST | key.index).ok()?;
-            self.deadlines.push_back((by, key));
+            // In order, although listeners differ in patience.
+            let place = self.deadlines.partition_point(|(due, _)| *due <= by);
+            self.deadlines.insert(place, (by, key));
             Some(Waiting { socket, then })
         });
     }

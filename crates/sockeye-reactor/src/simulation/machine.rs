@@ -223,6 +223,9 @@ impl Machine {
 
     /// Lets the world go on while the thread waits.
     pub(super) fn pass(&mut self, until: Option<Time>) -> Waited {
+        if matches!(self.phase, Phase::Told { until } if until < self.kernel.now) {
+            self.phase = Phase::Over;
+        }
         if until.is_some_and(|until| until <= self.kernel.now) {
             return Waited::Enough;
         }

@@ -9,6 +9,9 @@
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
+#[cfg(unix)]
+mod descriptors;
+mod door;
 mod echo;
 mod ends;
 mod many;

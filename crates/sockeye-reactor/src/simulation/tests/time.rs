@@ -82,7 +82,7 @@ fn a_thread_that_gets_too_little_time_gives_up_nobody_who_has_answered() {
     stage.with(|machine| machine.lag = seconds(12));
     stage.run(seconds(1_200));
     let pinged = stage.peer(all[0], |peer| peer.pings_read.len());
-    assert!(pinged > 10, "{pinged}");
+    assert!(pinged > 2, "{pinged}");
     stage.with(|machine| machine.lag = millis(0));
     all_are_open(&mut stage, &all);
     stage.finish();
