@@ -19,6 +19,8 @@ mod adopted;
 mod clock;
 mod connection;
 mod door;
+#[cfg(test)]
+mod interleavings;
 mod lag;
 mod local;
 mod mailbox;
@@ -28,6 +30,7 @@ mod reactor;
 pub mod simulation;
 mod slab;
 mod socket;
+mod sync;
 mod system;
 mod topics;
 mod wheel;
