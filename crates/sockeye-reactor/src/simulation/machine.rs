@@ -52,6 +52,7 @@ pub(super) enum Phase {
     /// The clients leave.
     Parting { by: Time },
     /// Whatever is told from outside, up to a moment.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fuzzer directs nothing"))]
     Told { until: Time },
     /// Nothing: it is over, or the moment has come.
     Over,

@@ -11,15 +11,10 @@ pub(super) struct Script {
 #[derive(Debug)]
 enum Source {
     /// A generator's state, and how many steps it still makes.
-    Seed {
-        state: u64,
-        steps: u32,
-    },
+    Seed { state: u64, steps: u32 },
     /// What a fuzzer gave, and how much of it is used.
-    Bytes {
-        bytes: Vec<u8>,
-        at: usize,
-    },
+    Bytes { bytes: Vec<u8>, at: usize },
+    #[cfg(test)]
     Nothing,
 }
 
@@ -37,8 +32,8 @@ impl Script {
         Self { source: Source::Bytes { bytes: bytes.to_vec(), at: 0 }, calm: false }
     }
 
-    #[cfg(test)]
     /// A script of nothing: what happens is told from outside.
+    #[cfg(test)]
     pub(super) fn none() -> Self {
         Self { source: Source::Nothing, calm: true }
     }
@@ -57,6 +52,7 @@ impl Script {
                 is_left
             }
             Source::Bytes { bytes, at } => *at < bytes.len(),
+            #[cfg(test)]
             Source::Nothing => false,
         }
     }
@@ -88,6 +84,7 @@ impl Script {
                 *at += 1;
                 byte
             }
+            #[cfg(test)]
             Source::Nothing => 0,
         };
         byte.into()

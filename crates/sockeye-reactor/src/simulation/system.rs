@@ -97,10 +97,7 @@ impl Kernel {
     fn read(&self, link: usize, buffer: &mut [u8]) -> io::Result<usize> {
         let mut machine = self.machine.lock();
         machine.meddle();
-        let most = match machine.fault(Call::Read, Some(link)) {
-            Err(error) => return Err(error),
-            Ok(most) => most,
-        };
+        let most = machine.fault(Call::Read, Some(link))?;
         let Some(state) = machine.kernel.links.get_mut(link) else { return Ok(0) };
         if most < state.arrived.len().min(buffer.len()) {
             // A short read has taken all there was: the rest comes later.
