@@ -120,7 +120,11 @@ impl<H: Handler, S: System> Worker<H, S> {
         self.hall.advance(&mut self.system, &mut self.buffer, heard, now);
         self.wheel.advance(heard, |index| due.push(index));
         for index in due.drain(..) {
-            self.turn(index, heard, Conn::timeout);
+            self.turn(index, now, |connection, turn| {
+                // What begins now, such as the wait for a pong, begins at this moment.
+                let is_due = connection.core.poll_timeout().is_some_and(|due| due <= heard);
+                if is_due { connection.timeout(turn) } else { Stays::Yes }
+            });
         }
         self.out.shrink_to(OUT_KEPT);
         Ok(true)

@@ -81,8 +81,12 @@ impl Stage {
     fn is_served(&mut self, number: usize) {
         self.say(number, ECHO, 10);
         self.run(Duration::ZERO);
+        let log = self.with(|machine| {
+            let last = machine.log.len().saturating_sub(20);
+            format!("{}\n{}", machine.log[last..].join("\n"), machine.kernel.links[number])
+        });
         self.peer(number, |peer| {
-            assert_eq!(peer.told.messages, peer.messages.len());
+            assert_eq!(peer.told.messages, peer.messages.len(), "{number}: {log}");
             assert!(peer.owed.is_empty());
         });
     }
