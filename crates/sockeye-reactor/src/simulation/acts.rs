@@ -10,7 +10,7 @@ use super::frames::{self, CLOSE, FIN, PING};
 use super::link::Hold;
 use super::machine::Machine;
 use super::peer::{
-    BULLETIN, ECHO, FLOOD, LEAVE, ORDER, PUBLISH, Peer, SUBSCRIBE, UNSUBSCRIBE, numbered,
+    BULLETIN, DISCARD, ECHO, FLOOD, LEAVE, ORDER, PUBLISH, Peer, SUBSCRIBE, UNSUBSCRIBE, numbered,
 };
 use crate::mailbox::Order;
 
@@ -125,8 +125,19 @@ impl Machine {
     fn say_something(&mut self) {
         let number = self.any();
         let length = self.script.pick(&[0, 10, 115, 130, 2_000, 17_000, 40_000]).unwrap_or(0);
-        let commands =
-            [ECHO, ECHO, ECHO, ECHO, SUBSCRIBE, PUBLISH, PUBLISH, UNSUBSCRIBE, FLOOD, ECHO, ECHO];
+        let commands = [
+            ECHO,
+            ECHO,
+            ECHO,
+            ECHO,
+            SUBSCRIBE,
+            PUBLISH,
+            PUBLISH,
+            UNSUBSCRIBE,
+            FLOOD,
+            DISCARD,
+            DISCARD,
+        ];
         let command = match self.script.below(40) {
             39 => LEAVE,
             other => commands.get(other % commands.len()).copied().unwrap_or(ECHO),

@@ -192,6 +192,8 @@ pub(super) fn numbered(command: u8, number: u32, length: usize) -> Vec<u8> {
 
 /// What a message asks of its handler, beside being echoed.
 pub(super) const ECHO: u8 = b'e';
+/// Not even that.
+pub(super) const DISCARD: u8 = b'd';
 pub(super) const SUBSCRIBE: u8 = b's';
 pub(super) const UNSUBSCRIBE: u8 = b'u';
 pub(super) const PUBLISH: u8 = b'p';

@@ -4,7 +4,7 @@ use sockeye_proto::{CloseInfo, Config, Side};
 
 use super::super::frames;
 use super::super::kernel::Manner;
-use super::super::peer::ECHO;
+use super::super::peer::{ECHO, SUBSCRIBE};
 use super::{Stage, millis};
 
 /// Sees to it that a connection has ended without a closing handshake.
@@ -65,4 +65,42 @@ fn a_peer_that_ends_while_much_waits_for_it_reads_it_all() {
         ended_abnormally(&mut stage, number);
         stage.finish();
     }
+}
+
+// RES-021
+#[test]
+fn what_arrived_before_a_reset_is_heard_although_a_write_meets_the_reset_first() {
+    for manner in [Manner::Whole, Manner::Changes] {
+        let mut stage = Stage::of(manner, Config::server());
+        let number = stage.connect_with_room(65_536, 1_000);
+        stage.run(millis(0));
+        stage.peer(number, |peer| peer.is_deaf = true);
+        // Some of the answer waits for room.
+        stage.say(number, ECHO, 2_000);
+        stage.run(millis(0));
+        (0..3).for_each(|_| stage.say(number, ECHO, 10));
+        stage.with(|machine| {
+            machine.kernel.deliver(number, usize::MAX);
+            machine.kernel.reset(number);
+            machine.excuse(number, "it resets");
+        });
+        stage.run(millis(0));
+        stage.peer(number, |peer| assert_eq!(peer.told.messages, 4));
+        ended_abnormally(&mut stage, number);
+        stage.finish();
+    }
+}
+
+#[test]
+fn of_one_that_has_left_nothing_is_left_at_once() {
+    let mut stage = Stage::new(Config::server());
+    let number = stage.connect();
+    stage.say(number, SUBSCRIBE, 0);
+    stage.is_served(number);
+    assert!(!stage.0.worker.census().is_empty());
+    stage.with(|machine| machine.close(number));
+    stage.run(millis(0));
+    assert!(stage.closed(number).is_some_and(|info| info.clean));
+    let census = stage.0.worker.census();
+    assert!(census.is_empty(), "{census:?}");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sockeye_proto::{Config, PreparedMessage};
 
 use super::super::actor::TOPIC;
-use super::super::peer::{BULLETIN, FLOOD, SUBSCRIBE, numbered};
+use super::super::peer::{BULLETIN, DISCARD, FLOOD, SUBSCRIBE, numbered};
 use super::{Stage, millis, seconds};
 use crate::mailbox::Order;
 
@@ -72,5 +72,15 @@ fn one_that_reads_a_byte_a_second_is_closed_after_thirty() {
     }
     assert_eq!(stage.closed(number).expect("it was closed").code, 1008.into());
     assert_eq!(stage.0.worker.census().unsent, 0);
+    stage.finish();
+}
+
+#[test]
+fn more_than_a_turn_reads_is_read_in_the_next() {
+    let mut stage = Stage::new(Config::server());
+    let (number, other) = (stage.connect_with_room(1 << 20, 4_096), stage.connect());
+    (0..40).for_each(|_| stage.say(number, DISCARD, 17_000));
+    stage.is_served(other);
+    stage.peer(number, |peer| assert_eq!(peer.told.messages, 40));
     stage.finish();
 }
