@@ -13,7 +13,7 @@
 //!
 //! The world goes on inside of the thread's waits, and only there or between two of its calls: so a
 //! wait that nothing would end shows as one. A script has an end; then all that is on its way arrives
-//! ([`Phase::Settle`](machine::Phase)), and everything must have been delivered; then the clients leave,
+//! (`Phase::Settle`), and everything must have been delivered; then the clients leave,
 //! and nothing may be left of them.
 //!
 //! Compiled for tests, and under the feature `simulation` for the fuzzer. It is no part of the public
