@@ -25,6 +25,7 @@ pub use extensions::extensions;
 pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_client, handshake_server};
 pub use inflate::inflate;
+pub use sockeye_reactor::simulation::play as reactor;
 pub use split::split;
 pub use utf8::utf8;
 
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "handshake_client", run: handshake_client },
     Target { name: "handshake_server", run: handshake_server },
     Target { name: "inflate", run: inflate },
+    Target { name: "reactor", run: reactor },
     Target { name: "split", run: split },
     Target { name: "utf8", run: utf8 },
 ];

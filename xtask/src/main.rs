@@ -14,6 +14,7 @@ mod licenses;
 mod lints;
 mod metadata;
 mod repo;
+mod sanitize;
 mod shape;
 mod shell;
 mod test;
@@ -75,6 +76,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: "",
         help: "check that the parsers deny panics, cutting casts and overflow",
         run: lints::command,
+    },
+    Subcommand {
+        name: "sanitize",
+        arguments: "",
+        help: "run the integration tests under the address and leak sanitizers",
+        run: sanitize::command,
     },
     Subcommand {
         name: "shape",

@@ -46,6 +46,8 @@ struct Unread(Vec<u8>);
 struct State {
     /// The socket refused bytes for good, or its sending half has been shut down.
     sending_over: bool,
+    /// The socket refused bytes for good: what has been received is still delivered, and then it ends.
+    broken: bool,
     /// The poller has told of the peer's end of stream, and does not tell again.
     peer_ended: bool,
     /// The peer's end of stream has been read.
@@ -140,7 +142,10 @@ impl<H: Handler, S: System> Conn<H, S> {
                 is_drained && !self.state.peer_ended || self.core.next() == Next::Close
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => false,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.state.at_end |= self.state.broken;
+                true
+            }
             Ok(_) => {
                 self.state.at_end = true;
                 true
@@ -221,6 +226,12 @@ impl<H: Handler, S: System> Conn<H, S> {
         };
         let info = self.core.close_info().cloned().unwrap_or_else(unknown);
         self.handler.close(&info);
+    }
+
+    /// Returns how many bytes wait for the socket.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.as_ref().map_or(0, |unsent| unsent.bytes.len() - unsent.written)
     }
 
     /// Takes the connection out of one of its topics; `None` when it has none.
@@ -334,9 +345,10 @@ impl<H: Handler, S: System> Conn<H, S> {
                         self.core.written(0, now, bytes);
                         return written;
                     }
-                    // What has been received is still delivered: reading finds the end by itself.
+                    // The socket may be whole but for this, and then reading never finds an end.
                     Err(_) => {
                         self.state.sending_over = true;
+                        self.state.broken = true;
                         continue;
                     }
                 }
@@ -350,7 +362,7 @@ impl<H: Handler, S: System> Conn<H, S> {
     /// Ends a turn: tells the handler of room that it waits for, whichever write made it, and finds
     /// out how the connection goes on.
     fn rest(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
-        if self.state.at_end && self.all_left() {
+        if self.state.at_end && (self.state.broken || self.all_left()) {
             // Not before: a peer that sends no more may still read what is due to it.
             self.core.receive_eof();
         }
@@ -361,7 +373,7 @@ impl<H: Handler, S: System> Conn<H, S> {
         let may_read = self.unread.is_some() && has_room(&self.core);
         match self.stays(turn.system) {
             // The poller tells nothing of room that there was all the time.
-            Stays::Yes if may_read || self.has_drained() => Stays::ReadAgain,
+            Stays::Yes if may_read || self.state.broken || self.has_drained() => Stays::ReadAgain,
             stays => stays,
         }
     }

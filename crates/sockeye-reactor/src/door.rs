@@ -69,6 +69,22 @@ impl Reception<crate::system::Tcp> {
     }
 }
 
+#[cfg(any(test, feature = "simulation"))]
+impl<N: Network> Reception<N> {
+    /// Makes a door of what it does.
+    pub(crate) fn of(
+        greet: impl Fn(StreamFor<N>, SocketAddr) -> Option<(StreamFor<N>, Then<N>)> + Send + 'static,
+        fail: impl Fn(&io::Error) + Send + 'static,
+        patience: Duration,
+    ) -> Self {
+        let greet = move |stream, peer| {
+            let (stream, then) = greet(stream, peer)?;
+            Some(Guest { stream, then })
+        };
+        Self { greet: Box::new(greet), fail: Box::new(fail), patience }
+    }
+}
+
 /// A thread's listeners, and the guests who have not spoken.
 pub(crate) struct Hall<S: System> {
     listeners: Vec<Listener<S>>,
@@ -121,14 +137,16 @@ impl<S: System> Hall<S> {
     pub(crate) fn happened(&mut self, token: u32, system: &mut S, buffer: &mut [u8], now: Time) {
         if token & GUEST != 0 {
             self.hear(token & !GUEST, system, buffer);
-        } else {
+        } else if !self.is_put_off(token, now) {
             self.accept(token, system, buffer, now);
         }
     }
 
-    /// Lets deadlines act: guests that did not speak go as they are, and accepting is tried again.
-    pub(crate) fn advance(&mut self, system: &mut S, buffer: &mut [u8], now: Time) {
-        while let Some((_, key)) = self.deadlines.front().copied().filter(|(due, _)| *due <= now) {
+    /// Lets deadlines act: guests that did not speak go as they are, if all that was said by then has
+    /// been heard, and accepting is tried again.
+    pub(crate) fn advance(&mut self, system: &mut S, buffer: &mut [u8], heard: Time, now: Time) {
+        while let Some((_, key)) = self.deadlines.front().copied().filter(|(due, _)| *due <= heard)
+        {
             self.deadlines.pop_front();
             if self.guests.get(key).is_some() {
                 self.leave(key.index, system, &[]);
@@ -146,6 +164,23 @@ impl<S: System> Hall<S> {
     pub(crate) fn next(&self) -> Option<Time> {
         let retries = self.listeners.iter().filter_map(|listener| listener.retry);
         retries.chain(self.deadlines.front().map(|(due, _)| *due)).min()
+    }
+
+    /// Counts the guests who have not spoken.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn guests(&mut self) -> usize {
+        (0..self.guests.bound()).filter(|index| self.guests.at(*index).is_some()).count()
+    }
+
+    /// Returns a number that there are no more guests than.
+    pub(crate) fn bound(&self) -> u32 {
+        self.guests.bound()
+    }
+
+    /// Whether accepting failed, so that it waits: whoever comes meanwhile does not bring it forward.
+    fn is_put_off(&self, token: u32, now: Time) -> bool {
+        let listener = self.listeners.get((token & !LISTENER) as usize);
+        listener.and_then(|listener| listener.retry).is_some_and(|retry| now < retry)
     }
 
     /// Accepts who waits at a listener, but not for ever: others want their turn as well.
@@ -188,7 +223,9 @@ impl<S: System> Hall<S> {
         }
         self.guests.insert_with(|key| {
             let socket = system.watch(stream, GUEST | key.index).ok()?;
-            self.deadlines.push_back((by, key));
+            // In order, although listeners differ in patience.
+            let place = self.deadlines.partition_point(|(due, _)| *due <= by);
+            self.deadlines.insert(place, (by, key));
             Some(Waiting { socket, then })
         });
     }
@@ -197,13 +234,17 @@ impl<S: System> Hall<S> {
     fn hear(&mut self, index: u32, system: &mut S, buffer: &mut [u8]) {
         let Some(guest) = self.guests.at(index) else { return };
         let first = buffer.get_mut(..FIRST).unwrap_or_default();
-        match system.read(&mut guest.socket, first) {
-            Err(error) if is_for_later(&error) => {}
-            read => {
-                let count = read.unwrap_or(0);
-                self.leave(index, system, first.get(..count).unwrap_or_default());
+        let read = loop {
+            match system.read(&mut guest.socket, first) {
+                // It is told only once that there is something to read.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
             }
+        };
+        if read.as_ref().is_err_and(is_for_later) {
+            return;
         }
+        self.leave(index, system, first.get(..read.unwrap_or(0)).unwrap_or_default());
     }
 
     fn leave(&mut self, index: u32, system: &mut S, first: &[u8]) {

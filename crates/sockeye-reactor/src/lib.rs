@@ -20,11 +20,18 @@ mod adopted;
 mod clock;
 mod connection;
 mod door;
+#[cfg(test)]
+mod interleavings;
+mod lag;
 mod local;
 mod mailbox;
 mod reactor;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 mod slab;
 mod socket;
+mod sync;
 mod system;
 mod topics;
 mod watchdog;

@@ -3,9 +3,7 @@
 //! Off the path of messages: a lock is taken when a connection arrives, when something is published
 //! or sent from another thread, and once per turn of a thread that has post.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use sockeye_proto::handler::Remote;
 use sockeye_proto::{CloseCode, PreparedMessage, Utf8Bytes};
@@ -14,6 +12,8 @@ use crate::adopted::Arrival;
 use crate::door::Reception;
 use crate::slab::Key;
 use crate::system::{Network, Wake};
+// Found beside this module, so that a model of threads can put its own there.
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, ThreadId, thread};
 
 /// What a thread is asked to do.
 pub(crate) enum Order<H, N: Network> {

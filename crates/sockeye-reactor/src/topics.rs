@@ -43,6 +43,12 @@ impl Topics {
         self.topics.get(topic).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns how many topics have subscribers here.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn len(&self) -> usize {
+        self.topics.len()
+    }
+
     /// Takes a connection out of a topic. Returns the connection that has moved to its place in the
     /// topic's list, if any, and the place: its own list must be told with
     /// [`Subscriptions::moved`].

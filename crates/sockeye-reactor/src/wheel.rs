@@ -17,6 +17,9 @@ pub(crate) struct Wheel {
     /// A bit for each slot that is not empty, a word for each level.
     occupied: [u64; LEVELS],
     timers: Vec<Timer>,
+    /// Lists gone to, and moments looked at: what all that was asked has cost.
+    #[cfg(test)]
+    steps: u64,
 }
 
 /// A timer: a member of its slot's list.
@@ -36,6 +39,16 @@ impl Wheel {
             slots: vec![NOBODY; LEVELS * SLOTS],
             occupied: [0; LEVELS],
             timers: Vec::new(),
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
+
+    /// Counts a step, for the test that bounds them.
+    fn step(&mut self) {
+        #[cfg(test)]
+        {
+            self.steps += 1;
         }
     }
 
@@ -53,6 +66,7 @@ impl Wheel {
 
     /// Stops the timer of a connection.
     pub(crate) fn cancel(&mut self, index: u32) {
+        self.step();
         let Some(timer) = self.timers.get_mut(index as usize) else { return };
         if timer.slot == NONE {
             return;
@@ -91,6 +105,7 @@ impl Wheel {
     pub(crate) fn advance(&mut self, now: Time, mut fire: impl FnMut(u32)) {
         let target = now.as_micros() / TICK_MICROS;
         while self.now < target {
+            self.step();
             // Ticks in which nothing happens are passed over at once.
             let next = (0..LEVELS).filter_map(|level| self.next_of(level)).min();
             self.now = next.unwrap_or(target).min(target);
@@ -117,6 +132,7 @@ impl Wheel {
     }
 
     fn insert(&mut self, index: u32, tick: u64) {
+        self.step();
         let distance = tick.saturating_sub(self.now);
         let level =
             (0..LEVELS).find(|level| distance < Self::span(level + 1)).unwrap_or(LEVELS - 1);
@@ -245,6 +261,41 @@ mod tests {
         assert_eq!(fired(&mut wheel, at(1000)), []);
         wheel.set(1, at(10));
         assert_eq!(fired(&mut wheel, at(1001)), [1]);
+    }
+
+    // LIM-018
+    #[test]
+    fn a_million_timers_cost_the_same_each_and_fire_within_a_second() {
+        let seconds = |seconds: u64| Time::from_micros(seconds * 1_000_000);
+        let (mut wheel, mut spent) = (Wheel::new(), 0);
+        let mut due = vec![seconds(0); 1_000_000];
+        // Pings, an idle limit, an hour's lifetime, and closing.
+        for (index, due) in (0..).zip(&mut due) {
+            *due = seconds([25, 300, 3_600, 5][index as usize % 4] + u64::from(index) / 50_000);
+            wheel.set(index, *due);
+            let cost = std::mem::replace(&mut spent, wheel.steps);
+            assert!(wheel.steps - cost <= 2, "setting {index}");
+        }
+        for index in (0..1_000_000).step_by(3) {
+            wheel.cancel(index);
+            due[index as usize] = seconds(0);
+            let cost = std::mem::replace(&mut spent, wheel.steps);
+            assert!(wheel.steps - cost == 1, "cancelling {index}");
+        }
+        let mut left = due.iter().filter(|due| **due > seconds(0)).count();
+        let ticks = 40 * 4_000;
+        for tick in 0..ticks {
+            let now = Time::from_micros(tick * 25_000);
+            wheel.advance(now, |index| {
+                let due = std::mem::take(&mut due[index as usize]);
+                assert!(due <= now && now - due < std::time::Duration::from_secs(1), "{index}");
+                left -= 1;
+            });
+        }
+        assert_eq!((left, wheel.next()), (0, None));
+        // Each moved inwards level by level, at most; out of a list and into the next.
+        let most = 666_666 * 2 * LEVELS as u64 + ticks;
+        assert!(wheel.steps - spent <= most, "{} steps", wheel.steps - spent);
     }
 
     proptest! {

@@ -1,6 +1,9 @@
 //! A reactor thread: waits, gives each ready connection its turn, carries out orders, hands out what
 //! was published, and lets deadlines act.
 
+#[cfg(any(test, feature = "simulation"))]
+mod census;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use sockeye_proto::{CloseCode, Time, Utf8Bytes};
 use crate::adopted::{Arrival, Transport};
 use crate::connection::{Conn, Stays, Turn};
 use crate::door::{Hall, is_of_hall};
+use crate::lag::Heard;
 use crate::local::Local;
 use crate::mailbox::{Mailbox, Order};
 use crate::slab::Slab;
@@ -22,6 +26,9 @@ use crate::topics::Moved;
 use crate::watchdog::Pulse;
 use crate::wheel::Wheel;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use census::Census;
+
 /// One thread's world.
 pub(crate) struct Worker<H, S: System> {
     system: S,
@@ -29,6 +36,7 @@ pub(crate) struct Worker<H, S: System> {
     hall: Hall<S>,
     connections: Slab<Conn<H, S>>,
     wheel: Wheel,
+    heard: Heard,
     local: Local<H, S::Network>,
     /// Connections that have more to read although the system will not say so.
     again: Vec<u32>,
@@ -55,8 +63,9 @@ impl<H: Handler, S: System> Worker<H, S> {
             hall: Hall::new(),
             connections: Slab::new(),
             wheel: Wheel::new(),
+            heard: Heard::default(),
             again: Vec::new(),
-            buffer: vec![0; READ],
+            buffer: vec![0; S::READ],
             out: Vec::new(),
             closing: None,
             load,
@@ -85,12 +94,20 @@ impl<H: Handler, S: System> Worker<H, S> {
     }
 
     /// Waits once, and does what there is to do; tells whether there is to be a next time.
-    fn go_round(&mut self, happened: &mut Vec<Happening>, due: &mut Vec<u32>) -> io::Result<bool> {
-        let patience = self.patience();
+    pub(crate) fn go_round(
+        &mut self,
+        happened: &mut Vec<Happening>,
+        due: &mut Vec<u32>,
+    ) -> io::Result<bool> {
+        let asked = self.system.now();
         self.pulse.waits();
-        match self.system.wait(patience, happened) {
+        match self.system.wait(self.patience(asked), happened) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            waited => waited?,
+            waited => {
+                waited?;
+                let sources = self.connections.bound() + self.hall.bound();
+                self.heard.told(asked, happened.len(), S::EVENTS, sources);
+            }
         }
         let now = self.system.now();
         self.pulse.works(now);
@@ -105,23 +122,29 @@ impl<H: Handler, S: System> Worker<H, S> {
             }
         }
         self.hand_out(now);
-        self.hall.advance(&mut self.system, &mut self.buffer, now);
-        self.wheel.advance(now, |index| due.push(index));
+        let heard = self.heard.until();
+        self.hall.advance(&mut self.system, &mut self.buffer, heard, now);
+        self.wheel.advance(heard, |index| due.push(index));
         for index in due.drain(..) {
-            self.turn(index, now, Conn::timeout);
+            self.turn(index, now, |connection, turn| {
+                // What begins now, such as the wait for a pong, begins at this moment.
+                let is_due = connection.core.poll_timeout().is_some_and(|due| due <= heard);
+                if is_due { connection.timeout(turn) } else { Stays::Yes }
+            });
         }
         self.out.shrink_to(OUT_KEPT);
         Ok(true)
     }
 
     /// Returns how long nothing has to be done unless something happens.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self, now: Time) -> Option<Duration> {
         if !self.again.is_empty() || self.local.has_publications() || self.mailbox.has_post() {
             return Some(Duration::ZERO);
         }
         let next = self.wheel.next().into_iter().chain(self.hall.next()).min()?;
-        // A moment more, so that the tick has come when the wait is over.
-        Some(next.since(self.system.now()) + Duration::from_millis(1))
+        // A moment more, so that the tick has come when the wait is over. Then it is looked once
+        // more before deadlines act.
+        Some(if next <= now { Duration::ZERO } else { next - now + Duration::from_millis(1) })
     }
 
     /// Goes on with the connections that had more to read, one turn each, however often it was asked
@@ -274,9 +297,6 @@ impl<H: Handler, S: System> Worker<H, S> {
         }
     }
 }
-
-/// Bytes read at a time: a large message then takes few reads, and the buffer stays in the cache.
-const READ: usize = 256 << 10;
 
 /// What the buffer of answers keeps between turns, at most, in bytes: the answer to a message of the
 /// size that servers take by default fits, and is not allocated anew each time.

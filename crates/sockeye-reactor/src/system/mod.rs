@@ -26,6 +26,11 @@ pub(crate) trait System: 'static {
     /// A connection that is watched.
     type Socket;
 
+    /// The most that one wait tells of. One that tells of so much may have more to tell.
+    const EVENTS: usize;
+    /// Bytes read at a time, at most.
+    const READ: usize;
+
     /// Returns the moment now.
     fn now(&self) -> Time;
 

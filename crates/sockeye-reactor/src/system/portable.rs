@@ -1,5 +1,7 @@
 //! The system by way of mio: readiness, on every system that mio knows.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -18,6 +20,9 @@ pub(crate) struct Portable {
     events: Events,
     waker: Arc<Waker>,
     listeners: Vec<(u32, MioListener)>,
+    /// A descriptor to give up where there are no more, so that one who waits can be turned away.
+    #[cfg(unix)]
+    spare: Option<File>,
 }
 
 impl Portable {
@@ -28,14 +33,42 @@ impl Portable {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let events = Events::with_capacity(EVENTS);
-        Ok(Self { poll, events, waker, listeners: Vec::new() })
+        let events = Events::with_capacity(Self::EVENTS);
+        Ok(Self {
+            poll,
+            events,
+            waker,
+            listeners: Vec::new(),
+            #[cfg(unix)]
+            spare: None,
+        })
+    }
+
+    /// Accepts and closes one connection, for which there is no descriptor but the spare one: it learns
+    /// at once that it is not served, and the queue does not stay full of those that gave up long ago.
+    #[cfg(unix)]
+    fn turn_one_away(&mut self, token: u32) {
+        self.spare = None;
+        if let Some((_, listener)) = self.listeners.iter().find(|(own, _)| *own == token) {
+            drop(listener.accept());
+        }
+        self.keep_spare();
+    }
+
+    /// Takes a spare descriptor; where there is none, the next time.
+    #[cfg(unix)]
+    fn keep_spare(&mut self) {
+        self.spare = File::open("/dev/null").ok();
     }
 }
 
 impl System for Portable {
     type Network = Tcp;
     type Socket = MioStream;
+
+    const EVENTS: usize = 1024;
+    /// A large message then takes few reads, and the buffer stays in the cache.
+    const READ: usize = 256 << 10;
 
     fn now(&self) -> Time {
         clock::now()
@@ -92,6 +125,8 @@ impl System for Portable {
         let registry = self.poll.registry();
         registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
         self.listeners.push((token, listener));
+        #[cfg(unix)]
+        self.keep_spare();
         Ok(())
     }
 
@@ -102,7 +137,12 @@ impl System for Portable {
     fn accept(&mut self, token: u32) -> io::Result<(TcpStream, SocketAddr)> {
         let listener = self.listeners.iter().find(|(own, _)| *own == token);
         let (_, listener) = listener.ok_or(io::ErrorKind::WouldBlock)?;
-        let (stream, peer) = listener.accept()?;
+        let accepted = listener.accept();
+        #[cfg(unix)]
+        if accepted.as_ref().is_err_and(is_out_of_descriptors) {
+            self.turn_one_away(token);
+        }
+        let (stream, peer) = accepted?;
         Ok((stream.into(), peer))
     }
 
@@ -118,8 +158,12 @@ impl Wake for Waker {
     }
 }
 
+/// Whether the process, or the system, has no descriptors left: EMFILE and ENFILE, of the same number on
+/// every Unix.
+#[cfg(unix)]
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 /// The waker's token, which is no connection's.
 const WAKER: Token = Token(usize::MAX);
-
-/// Events taken from the poller at a time.
-pub(crate) const EVENTS: usize = 1024;

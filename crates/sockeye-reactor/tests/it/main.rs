@@ -10,6 +10,9 @@ mod blocked;
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
+#[cfg(unix)]
+mod descriptors;
+mod door;
 mod echo;
 mod ends;
 mod host;
