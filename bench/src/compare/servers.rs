@@ -252,7 +252,6 @@ mod tests {
         for row in ROWS {
             let path = match row.kind {
                 Kind::Cli | Kind::Uws => continue,
-                Kind::Program if row.name == "sockeye tokio" => continue,
                 Kind::Program => format!("src/bin/echo-{}.rs", row.program),
                 Kind::Bun | Kind::Node | Kind::Python => format!("peers/{}", row.program),
             };

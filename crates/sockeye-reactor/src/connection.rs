@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sockeye_proto::handler::{Handler, Out, Outlet, Sender, Sent};
 use sockeye_proto::{
-    CloseCode, CloseInfo, Connection, Error, Event, MAX_REASON, MessageRef, Next, PreparedMessage,
-    Reply, SendOptions, Server, Side, Time,
+    CloseCode, CloseInfo, Connection, Event, MessageRef, Next, PreparedMessage, Reply, SendOptions,
+    Server, Side, Time,
 };
 
 use crate::local::Local;
@@ -87,7 +87,7 @@ impl<H: Handler, S: System> Conn<H, S> {
     /// Opens the connection: tells the handler, and takes what came with the handshake.
     pub(crate) fn open(&mut self, received: &mut [u8], turn: &mut Turn<'_, H, S>) -> Stays {
         self.call(turn, H::open);
-        if has_room(&self.core) {
+        if self.core.has_room() {
             self.receive(received, turn);
         } else {
             self.keep_unread(received);
@@ -123,7 +123,7 @@ impl<H: Handler, S: System> Conn<H, S> {
 
     /// Reads once; tells whether there is nothing more to read for now.
     fn read_once(&mut self, turn: &mut Turn<'_, H, S>) -> bool {
-        if !has_room(&self.core) {
+        if !self.core.has_room() {
             self.unread.get_or_insert_default();
             return true;
         }
@@ -211,7 +211,7 @@ impl<H: Handler, S: System> Conn<H, S> {
         reason: &str,
         turn: &mut Turn<'_, H, S>,
     ) -> Stays {
-        close(&mut Reply::new(&mut self.core, turn.out, turn.now), code, reason);
+        Reply::new(&mut self.core, turn.out, turn.now).close_in_any_case(code, reason);
         self.write(turn);
         self.rest(turn)
     }
@@ -254,7 +254,7 @@ impl<H: Handler, S: System> Conn<H, S> {
             if !goes_on {
                 return;
             }
-            if !has_room(&self.core) {
+            if !self.core.has_room() {
                 self.keep_unread(bytes.get(at..).unwrap_or_default());
                 return;
             }
@@ -276,7 +276,7 @@ impl<H: Handler, S: System> Conn<H, S> {
                 let outbox = Outbox { reply, subscriptions, state, index, local };
                 outbox.call(handler, |handler, out| handler.message(message.as_ref(), out));
             }
-            !has_room(reply.connection())
+            !reply.connection().has_room()
         }) {
             match result {
                 Ok(false) => {}
@@ -370,7 +370,7 @@ impl<H: Handler, S: System> Conn<H, S> {
             self.state.wants_drain = false;
             self.call(turn, H::drain);
         }
-        let may_read = self.unread.is_some() && has_room(&self.core);
+        let may_read = self.unread.is_some() && self.core.has_room();
         match self.stays(turn.system) {
             // The poller tells nothing of room that there was all the time.
             Stays::Yes if may_read || self.state.broken || self.has_drained() => Stays::ReadAgain,
@@ -416,24 +416,20 @@ impl<H: Handler, N: Network> Outbox<'_, '_, H, N> {
     /// Calls the handler; where it panics, its connection closes.
     fn call(mut self, handler: &mut H, act: impl FnOnce(&mut H, &mut Out<'_>)) {
         if !guard(handler, |handler| act(handler, &mut Out::new(&mut self))) {
-            close(self.reply, CloseCode::INTERNAL, "");
+            self.reply.close_in_any_case(CloseCode::INTERNAL, "");
         }
     }
 }
 
 impl<H: Handler, N: Network> Outlet for Outbox<'_, '_, H, N> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        let sent = match self.reply.send(message, options) {
-            Ok(()) if self.reply.connection().is_above_high_water() => Sent::Buffered,
-            Ok(()) => Sent::Ok,
-            Err(_) => Sent::Dropped,
-        };
+        let sent = self.reply.offer(message, options);
         self.state.wants_drain |= sent != Sent::Ok;
         sent
     }
 
     fn close(&mut self, code: CloseCode, reason: &str) {
-        close(self.reply, code, reason);
+        self.reply.close_in_any_case(code, reason);
     }
 
     fn subscribe(&mut self, topic: &str) {
@@ -467,21 +463,6 @@ fn guard<H: Handler>(handler: &mut H, act: impl FnOnce(&mut H)) -> bool {
         let _ = catch_unwind(AssertUnwindSafe(|| handler.panicked()));
     }
     returned
-}
-
-/// Whether what the peer sends may be answered now. While closing nothing is.
-fn has_room(core: &Connection<Server>) -> bool {
-    !core.is_open() || !core.is_above_high_water()
-}
-
-/// Starts the closing handshake as well as the code and the reason allow.
-fn close(reply: &mut Reply<'_, Server>, code: CloseCode, reason: &str) {
-    let ends = (0..=MAX_REASON.min(reason.len())).rev();
-    let reason = ends.into_iter().find_map(|end| reason.get(..end)).unwrap_or_default();
-    if let Err(Error::Misuse(_)) = reply.close(Some(code), reason) {
-        // 1011 may always be sent.
-        let _ = reply.close(Some(CloseCode::INTERNAL), reason);
-    }
 }
 
 /// Reads per turn, so that a peer that never stops sending leaves room for others.

@@ -65,6 +65,10 @@ impl<S: System> Socket<S> {
     }
 
     /// Goes on writing what was taken and has not left.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(unused_variables, reason = "TLS alone keeps something back")
+    )]
     pub(crate) fn flush(&mut self, system: &mut S) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),

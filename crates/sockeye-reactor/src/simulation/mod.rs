@@ -51,6 +51,7 @@ use system::{Kernel, Shared};
 
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Happening, System};
+use crate::watchdog::Pulse;
 use crate::worker::Worker;
 
 /// Runs the simulation that a fuzzer's bytes describe.
@@ -97,7 +98,8 @@ impl Simulation {
         let system = Kernel::new(machine.clone());
         let mailbox = Arc::new(Mailbox::new(system.waker()));
         mailbox.own();
-        let worker = Worker::new(system, mailbox.clone(), Vec::new(), load);
+        let pulse = Arc::new(Pulse::new());
+        let worker = Worker::new(system, mailbox.clone(), Vec::new(), load, pulse);
         let mut state = machine.lock();
         state.outside.mailbox = Some(mailbox);
         state.outside.machine = Some(machine.clone());
