@@ -191,8 +191,8 @@ impl<H: Handler, S: System> Conn<H, S> {
                 // Only what the socket does not take counts against the peer.
                 self.write(turn);
             }
-            match self.core.send_prepared(message) {
-                Ok(frame) => turn.out.extend_from_slice(&frame),
+            match self.core.append_prepared(message, turn.out) {
+                Ok(()) => {}
                 // One that reads too slowly is closed, so that it notices what it missed.
                 Err(_) if self.core.is_open() => {
                     return self.close(CloseCode::POLICY, "slow consumer", turn);

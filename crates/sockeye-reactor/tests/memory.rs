@@ -49,13 +49,13 @@ static ALLOCATOR: Counting = Counting;
 const MANY: usize = 1_024;
 
 /// The bound on an idle connection, in bytes, its place and its timer included.
-const IDLE: usize = 448;
+const IDLE: usize = 256;
 
 mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_holds_less_than_448_bytes_and_an_echo_allocates_nothing() {
+    fn an_idle_connection_holds_less_than_256_bytes_and_an_echo_allocates_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let reactor = Reactor::start(1).unwrap();
         let config = Arc::new(Config::server());

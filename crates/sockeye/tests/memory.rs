@@ -59,6 +59,15 @@ const IDLE_SERVED: usize = 1472;
 /// The same for a handler of the callback form.
 const IDLE_HANDLED: usize = 896;
 
+/// The bound on what is left of an HTTP connection that became a WebSocket of another host: its place.
+#[cfg(feature = "hyper")]
+const LEFT_BEHIND: usize = 64;
+
+/// A client's half of the opening handshake.
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
 fn held() -> usize {
     HELD.load(Relaxed)
 }
@@ -74,6 +83,8 @@ mod tests {
     fn an_idle_connection_holds_less_than_half_a_kibibyte_and_a_long_message_passes_in_little() {
         idle_ends();
         idle_served();
+        #[cfg(feature = "hyper")]
+        upgraded_later();
         idle_tungstenite();
         long_message();
         slow_peer();
@@ -185,14 +196,79 @@ fn cost_of_served(with_path: impl FnOnce(Server) -> Server) -> usize {
     })
 }
 
+/// Connections that HTTP served before they became WebSockets of another host, which keeps no more
+/// than the bare socket and the place: the HTTP connection, its task and its buffers are gone.
+#[cfg(feature = "hyper")]
+fn upgraded_later() {
+    let cost = run(async {
+        let (sender, taken) = std::sync::mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let take = move |whole: sockeye::HandedOver| {
+            sender.lock().unwrap().send((whole.transport, whole.place)).unwrap();
+        };
+        let server = Server::bind("127.0.0.1:0").hand_over("/", take).http(serve_http);
+        let server = server.listen().await.unwrap();
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.serve());
+        let (mut clients, mut kept) = (Vec::with_capacity(MANY + 1), Vec::with_capacity(MANY + 1));
+        clients.push(page_then_upgrade(address).await);
+        kept.push(taken.recv().unwrap());
+        let before = held();
+        for _ in 0..MANY {
+            // Without a runtime's registration, as the server's end is kept.
+            clients.push(page_then_upgrade(address).await);
+            kept.push(taken.recv().unwrap());
+        }
+        (held() - before) / MANY
+    });
+    println!("left of an HTTP connection that another host took: {cost} B");
+    assert!(cost < LEFT_BEHIND, "{cost}");
+}
+
+/// Serves a page, and hands upgrades back.
+#[cfg(feature = "hyper")]
+async fn serve_http(connection: sockeye::HttpConnection) {
+    let upgrades = connection.upgrades;
+    let service = hyper::service::service_fn(|mut request| {
+        let upgrades = upgrades.clone();
+        async move {
+            Ok::<_, std::convert::Infallible>(match request.uri().path() {
+                "/page" => http::Response::new("page".to_owned()),
+                _ => upgrades.upgrade(&mut request).await.map(|_| String::new()),
+            })
+        }
+    });
+    let http = hyper::server::conn::http1::Builder::new();
+    let io = hyper_util::rt::TokioIo::new(connection.io);
+    let _ = http.serve_connection(io, service).with_upgrades().await;
+}
+
+/// Gets a page and then a WebSocket over the same connection; keeps the bare socket.
+#[cfg(feature = "hyper")]
+async fn page_then_upgrade(address: std::net::SocketAddr) -> std::net::TcpStream {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    for (request, end) in [("GET /page HTTP/1.1\r\nHost: x\r\n\r\n", "page"), (UPGRADE, "\r\n\r\n")]
+    {
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(end.as_bytes()) {
+            assert!(tcp.read_buf(&mut received).await.unwrap() > 0);
+        }
+    }
+    // The HTTP server's task ends.
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    tcp.into_std().unwrap()
+}
+
 /// Shakes hands and exchanges a message without any state of its own.
 async fn served(address: std::net::SocketAddr) -> TcpStream {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\
-        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-        Sec-WebSocket-Version: 13\r\n\r\n\x81\x82\0\0\0\0hi";
     let mut tcp = TcpStream::connect(address).await.unwrap();
-    tcp.write_all(REQUEST).await.unwrap();
+    tcp.write_all(UPGRADE.as_bytes()).await.unwrap();
+    tcp.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
     let mut received = Vec::new();
     while !received.ends_with(b"\x81\x02hi") {
         assert!(tcp.read_buf(&mut received).await.unwrap() > 0);
