@@ -194,14 +194,17 @@ impl<H: Handler, S: System> Conn<H, S> {
             match self.core.append_prepared(message, turn.out) {
                 Ok(()) => {}
                 // One that reads too slowly is closed, so that it notices what it missed.
-                Err(_) if self.core.is_open() => {
-                    return self.close(CloseCode::POLICY, "slow consumer", turn);
-                }
+                Err(_) if self.core.is_open() => return self.close_slow(turn),
                 Err(_) => break,
             }
         }
         self.write(turn);
         self.rest(turn)
+    }
+
+    /// Closes a connection that misses messages.
+    pub(crate) fn close_slow(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
+        self.close(CloseCode::POLICY, "slow consumer", turn)
     }
 
     /// Starts the closing handshake.

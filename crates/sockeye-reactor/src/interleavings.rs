@@ -95,12 +95,12 @@ fn no_order_is_lost_and_the_thread_sleeps_through_none_and_each_threads_stay_in_
             if !post.has_post() {
                 bell.wait();
             }
-            taken.extend(names(post.take()));
+            taken.extend(names(post.take().orders));
         }
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(of(&taken, "a"), ["a0", "a1"]);
         assert_eq!(of(&taken, "b"), ["b0", "b1"]);
-        assert!(post.take().is_empty());
+        assert!(post.take().orders.is_empty());
     });
 }
 
@@ -118,7 +118,7 @@ fn what_a_thread_asks_of_itself_needs_no_bell_and_hides_nobody_elses() {
             if !post.has_post() {
                 bell.wait();
             }
-            taken.extend(names(post.take()));
+            taken.extend(names(post.take().orders));
         }
         other.join().unwrap();
         assert_eq!(of(&taken, "own"), ["own"]);
@@ -132,10 +132,13 @@ fn what_comes_too_late_is_returned_or_dropped_and_nothing_before_it_is_missing()
         let bell = Bell::new();
         let post = Arc::new(Post::new(bell));
         let other = put_all(&post, &["a0", "a1", "a2"]);
-        let mut taken = names(post.take());
+        let mut taken = names(post.take().orders);
         taken.extend(names(post.close()));
         other.join().unwrap();
         assert_eq!(taken, ["a0", "a1", "a2"][..taken.len()]);
-        assert!(post.close().is_empty() && post.take().is_empty(), "it keeps nothing any more");
+        assert!(
+            post.close().is_empty() && post.take().orders.is_empty(),
+            "it keeps nothing any more"
+        );
     });
 }

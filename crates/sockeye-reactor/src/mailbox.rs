@@ -3,6 +3,7 @@
 //! Off the path of messages: a lock is taken when a connection arrives, when something is published
 //! or sent from another thread, and once per turn of a thread that has post.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use sockeye_proto::handler::Remote;
@@ -35,10 +36,27 @@ pub(crate) enum Order<H, N: Network> {
     Stop,
 }
 
+/// What lies in a mailbox.
+pub(crate) struct Post<H, N: Network> {
+    /// The orders, as they came.
+    pub(crate) orders: Vec<Order<H, N>>,
+    /// What their messages weigh.
+    weight: usize,
+    pub(crate) missed: Missed,
+}
+
+/// Who was to get messages for which there was no room any more: none of those after the last order.
+#[derive(Default)]
+pub(crate) struct Missed {
+    pub(crate) connections: HashSet<Key>,
+    /// All subscribers of topics.
+    pub(crate) subscribers: bool,
+}
+
 /// The post of one thread.
 pub(crate) struct Mailbox<H, N: Network> {
     /// `None` once the thread has ended.
-    orders: Mutex<Option<Vec<Order<H, N>>>>,
+    post: Mutex<Option<Post<H, N>>>,
     /// There is post that the thread has not taken.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
@@ -48,8 +66,8 @@ pub(crate) struct Mailbox<H, N: Network> {
 
 impl<H, N: Network> Mailbox<H, N> {
     pub(crate) fn new(waker: Arc<dyn Wake>) -> Self {
-        let orders = Mutex::new(Some(Vec::new()));
-        Self { orders, pending: AtomicBool::new(false), waker, owner: OnceLock::new() }
+        let post = Mutex::new(Some(Post::default()));
+        Self { post, pending: AtomicBool::new(false), waker, owner: OnceLock::new() }
     }
 
     /// Makes the post this thread's.
@@ -69,34 +87,82 @@ impl<H, N: Network> Mailbox<H, N> {
     }
 
     /// Leaves an order, and wakes the thread unless that has been done for earlier ones. Where the
-    /// thread has ended, the order is dropped.
+    /// thread has ended, the order is dropped; a message for which there is no room is missed, and the
+    /// thread is told by whom.
     pub(crate) fn put(&self, order: Order<H, N>) {
-        let mut orders = self.lock();
-        let Some(list) = &mut *orders else { return };
-        list.push(order);
-        drop(orders);
+        let mut guard = self.lock();
+        let Some(post) = &mut *guard else { return };
+        post.add(order);
+        drop(guard);
         if !self.pending.swap(true, Ordering::AcqRel) && !self.is_own() {
             self.waker.wake();
         }
     }
 
-    /// Takes all orders, in the order in which they came.
-    pub(crate) fn take(&self) -> Vec<Order<H, N>> {
+    /// Takes all that is there.
+    pub(crate) fn take(&self) -> Post<H, N> {
         if !self.pending.swap(false, Ordering::AcqRel) {
-            return Vec::new();
+            return Post::default();
         }
         self.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Takes no more orders, and returns those that came too late.
     pub(crate) fn close(&self) -> Vec<Order<H, N>> {
-        self.lock().take().unwrap_or_default()
+        self.lock().take().unwrap_or_default().orders
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Order<H, N>>>> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Post<H, N>>> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl<H, N: Network> Post<H, N> {
+    fn add(&mut self, order: Order<H, N>) {
+        let Some(weight) = order.weight() else { return self.orders.push(order) };
+        // What comes after a message that was missed is missed as well: there is no hole in between.
+        self.weight = self.weight.saturating_add(weight);
+        if self.weight <= MOST {
+            return self.orders.push(order);
+        }
+        match order {
+            Order::Send(key, _) | Order::Close(key, ..) => {
+                self.missed.connections.insert(key);
+            }
+            _ => self.missed.subscribers = true,
+        }
+    }
+}
+
+impl<H, N: Network> Default for Post<H, N> {
+    fn default() -> Self {
+        Self { orders: Vec::new(), weight: 0, missed: Missed::default() }
+    }
+}
+
+impl<H, N: Network> Order<H, N> {
+    /// Returns what the order counts for, in bytes, if there may be any number of its kind.
+    fn weight(&self) -> Option<usize> {
+        match self {
+            Self::Publish(_, message) | Self::Send(_, message) => {
+                Some(EACH + message.payload().len())
+            }
+            Self::Close(..) => Some(EACH),
+            Self::Adopt(_)
+            | Self::Listen(..)
+            | Self::Unlisten
+            | Self::CloseAll(..)
+            | Self::Stop => None,
+        }
+    }
+}
+
+/// What a thread's post may weigh, in bytes: a thread takes all of it each time it comes round, so it
+/// is far behind with as much as this.
+const MOST: usize = 64 << 20;
+
+/// What an order weighs beside its payload, in bytes.
+const EACH: usize = 128;
 
 impl<H: Send, N: Network> Remote for Mailbox<H, N> {
     fn send(&self, connection: u64, message: Arc<PreparedMessage>) {

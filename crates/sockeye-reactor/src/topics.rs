@@ -3,7 +3,7 @@
 //! Knows connections by number. A connection keeps its own list of topics, so that both ways of
 //! looking are quick.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The topics of one thread that have subscribers.
@@ -47,6 +47,11 @@ impl Topics {
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn len(&self) -> usize {
         self.topics.len()
+    }
+
+    /// Returns the connections that have topics here.
+    pub(crate) fn all_members(&self) -> BTreeSet<u32> {
+        self.topics.values().flatten().copied().collect()
     }
 
     /// Takes a connection out of a topic. Returns the connection that has moved to its place in the

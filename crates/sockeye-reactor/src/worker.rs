@@ -18,7 +18,7 @@ use crate::connection::{Conn, Stays, Turn};
 use crate::door::{Hall, is_of_hall};
 use crate::lag::Heard;
 use crate::local::Local;
-use crate::mailbox::{Mailbox, Order};
+use crate::mailbox::{Mailbox, Missed, Order};
 use crate::slab::Slab;
 use crate::socket::Socket;
 use crate::system::{Happening, System};
@@ -115,13 +115,15 @@ impl<H: Handler, S: System> Worker<H, S> {
         for happening in happened.drain(..) {
             self.attend(happening, now);
         }
-        for order in self.mailbox.take() {
+        let post = self.mailbox.take();
+        for order in post.orders {
             match order {
                 Order::Stop => return Ok(false),
                 order => self.obey(order, now),
             }
         }
         self.hand_out(now);
+        self.close_who_missed(&post.missed, now);
         let heard = self.heard.until();
         self.hall.advance(&mut self.system, &mut self.buffer, heard, now);
         self.wheel.advance(heard, |index| due.push(index));
@@ -245,6 +247,20 @@ impl<H: Handler, S: System> Worker<H, S> {
                 self.closing = Some((code, reason));
             }
             Order::Stop => {}
+        }
+    }
+
+    /// Closes connections that missed messages, so that they notice.
+    fn close_who_missed(&mut self, missed: &Missed, now: Time) {
+        for key in &missed.connections {
+            if self.connections.get(*key).is_some() {
+                self.turn(key.index, now, Conn::close_slow);
+            }
+        }
+        if missed.subscribers {
+            for index in self.local.topics.all_members() {
+                self.turn(index, now, Conn::close_slow);
+            }
         }
     }
 

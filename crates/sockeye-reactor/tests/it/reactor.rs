@@ -105,3 +105,31 @@ fn a_handler_may_drop_the_last_handle_to_its_reactor() {
     assert_eq!(watch.closed(), abnormal());
     peer.end();
 }
+
+#[test]
+fn a_thread_that_is_too_far_behind_closes_those_who_missed_messages_and_no_others() {
+    let host = Host::one();
+    let (probe, watch) = Probe::new();
+    let mut member = host.connect(probe.on_open(|out| out.subscribe("news")));
+    watch.opened();
+    let (mut addressed, own) = host.echo();
+    let sender = own.opened();
+    let (mut bystander, _watch) = host.echo();
+    let held_up = host.hold_up();
+    let tell = |text: &str| {
+        host.reactor.publish("news", text);
+        sender.send(text);
+    };
+    tell("first");
+    for _ in 0..64 {
+        host.reactor.publish("nobody hears this", &[0; 1 << 20][..]);
+    }
+    tell("missed");
+    drop(held_up);
+    for peer in [&mut member, &mut addressed] {
+        assert_eq!(peer.read_text(), "first");
+        assert_eq!(peer.read_close(), (1008, "slow consumer".to_owned()));
+    }
+    bystander.text("all is well");
+    assert_eq!(bystander.read_text(), "all is well");
+}
