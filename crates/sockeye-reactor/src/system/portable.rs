@@ -2,7 +2,7 @@
 
 #[cfg(unix)]
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sockeye_proto::Time;
 
 use super::{Happening, System, Tcp, Wake};
 use crate::clock;
+use calls::{receive, send};
 
 /// A poller and what it watches.
 pub(crate) struct Portable {
@@ -108,11 +109,11 @@ impl System for Portable {
     }
 
     fn read(&mut self, socket: &mut MioStream, buffer: &mut [u8]) -> io::Result<usize> {
-        socket.read(buffer)
+        receive(socket, buffer)
     }
 
     fn write(&mut self, socket: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
-        socket.write(bytes)
+        send(socket, bytes)
     }
 
     fn shut_down(&mut self, socket: &mut MioStream) -> io::Result<()> {
@@ -148,6 +149,40 @@ impl System for Portable {
 
     fn read_unwatched(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         stream.read(buffer)
+    }
+}
+
+/// Receives and sends without the C library, which makes either a point where its thread may be
+/// cancelled: four locked instructions for each message.
+#[cfg(target_os = "linux")]
+mod calls {
+    use std::io;
+
+    use mio::net::TcpStream;
+    use rustix::net::{RecvFlags, SendFlags};
+
+    pub(super) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        let (_, count) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+        Ok(count)
+    }
+
+    pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod calls {
+    use std::io::{self, Read};
+
+    use mio::net::TcpStream;
+
+    pub(super) fn receive(mut socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        socket.read(buffer)
+    }
+
+    pub(super) fn send(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        socket.write(bytes)
     }
 }
 
