@@ -98,7 +98,13 @@ impl<'a> Out<'a> {
 
     /// Makes this connection get what is published to `topic`. A second time changes nothing.
     pub fn subscribe(&mut self, topic: &str) {
-        self.0.subscribe(topic);
+        self.0.subscribe_after(topic, 0);
+    }
+
+    /// As [`subscribe`](Self::subscribe), for one that has all up to `position` already, of a host that
+    /// publishes at positions: what is still on its way from before is not sent again.
+    pub fn subscribe_after(&mut self, topic: &str, position: u64) {
+        self.0.subscribe_after(topic, position);
     }
 
     /// Undoes [`subscribe`](Self::subscribe).
@@ -181,8 +187,9 @@ pub trait Outlet {
     /// Starts the closing handshake.
     fn close(&mut self, code: CloseCode, reason: &str);
 
-    /// Subscribes the connection.
-    fn subscribe(&mut self, topic: &str);
+    /// Subscribes the connection, to what has a position behind this one, or none. A host that
+    /// publishes without positions need not look at it.
+    fn subscribe_after(&mut self, topic: &str, position: u64);
 
     /// Ends a subscription.
     fn unsubscribe(&mut self, topic: &str);

@@ -435,8 +435,8 @@ impl<H: Handler, N: Network> Outlet for Outbox<'_, '_, H, N> {
         self.reply.close_in_any_case(code, reason);
     }
 
-    fn subscribe(&mut self, topic: &str) {
-        self.local.topics.subscribe(self.index, self.subscriptions, topic);
+    fn subscribe_after(&mut self, topic: &str, position: u64) {
+        self.local.topics.subscribe(self.index, self.subscriptions, topic, position);
     }
 
     fn unsubscribe(&mut self, topic: &str) {

@@ -14,6 +14,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use sockeye_proto::PreparedMessage;
 
+use crate::local::Publication;
 use crate::system::{Tcp, Wake};
 use mailbox::{Mailbox, Order};
 
@@ -54,12 +55,12 @@ impl Wake for Bell {
 }
 
 fn order(name: &str) -> Order<(), Tcp> {
-    Order::Publish(name.into(), Arc::new(PreparedMessage::new("")))
+    Order::Publish(Publication::new(name, Arc::new(PreparedMessage::new(""))))
 }
 
 fn names(orders: Vec<Order<(), Tcp>>) -> Vec<String> {
     let name = |order| match order {
-        Order::Publish(name, _) => name.to_string(),
+        Order::Publish(publication) => publication.topic.to_string(),
         _ => panic!("another order"),
     };
     orders.into_iter().map(name).collect()

@@ -1,7 +1,6 @@
 //! What a handler can reach on its thread beside its own connection: topics, what is published, and the
 //! post.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sockeye_proto::handler::{Handler, Sender};
@@ -26,7 +25,14 @@ pub(crate) struct Local<H, N: Network> {
     others: Vec<Arc<Mailbox<H, N>>>,
 }
 
-type Publication = (Arc<str>, Arc<PreparedMessage>);
+/// A message for the subscribers of a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Publication {
+    pub(crate) topic: Arc<str>,
+    /// Where it stands among all that is published, from 1; 0 if it has no position.
+    pub(crate) position: u64,
+    pub(crate) message: Arc<PreparedMessage>,
+}
 
 impl<H: Handler, N: Network> Local<H, N> {
     pub(crate) fn new(own: Arc<Mailbox<H, N>>, others: Vec<Arc<Mailbox<H, N>>>) -> Self {
@@ -43,41 +49,55 @@ impl<H: Handler, N: Network> Local<H, N> {
     /// Publishes here, at the end of the turn, and on the other threads.
     pub(crate) fn publish(&mut self, topic: &str, message: MessageRef<'_>) {
         let topic: Arc<str> = match self.publications.last() {
-            Some((last, _)) if **last == *topic => last.clone(),
+            Some(last) if *last.topic == *topic => last.topic.clone(),
             _ => topic.into(),
         };
         let message = Arc::new(PreparedMessage::new(message));
+        let publication = Publication { topic, position: 0, message };
         for other in &self.others {
-            other.put(Order::Publish(topic.clone(), message.clone()));
+            other.put(Order::Publish(publication.clone()));
         }
-        self.hand_out_later(topic, message);
+        self.hand_out_later(publication);
     }
 
     /// Publishes here, at the end of the turn.
-    pub(crate) fn hand_out_later(&mut self, topic: Arc<str>, message: Arc<PreparedMessage>) {
-        self.publications.push((topic, message));
+    pub(crate) fn hand_out_later(&mut self, publication: Publication) {
+        self.publications.push(publication);
     }
 
     pub(crate) fn has_publications(&self) -> bool {
         !self.publications.is_empty()
     }
 
-    /// Takes what was published, by topic.
-    pub(crate) fn take_publications(&mut self) -> Vec<(Arc<str>, Vec<Arc<PreparedMessage>>)> {
-        let mut topics: Vec<(Arc<str>, Vec<Arc<PreparedMessage>>)> = Vec::new();
-        if self.publications.is_empty() {
-            return topics;
-        }
-        let mut places = HashMap::new();
-        for (topic, message) in std::mem::take(&mut self.publications) {
-            let place = *places.entry(topic.clone()).or_insert_with(|| {
-                topics.push((topic, Vec::new()));
-                topics.len() - 1
-            });
-            if let Some((_, messages)) = topics.get_mut(place) {
-                messages.push(message);
-            }
-        }
-        topics
+    /// Takes what was published, in order.
+    pub(crate) fn take_publications(&mut self) -> Vec<Publication> {
+        std::mem::take(&mut self.publications)
     }
+
+    /// Returns who gets which of the publications: by connection, each in order.
+    pub(crate) fn deliveries(&self, publications: &[Publication]) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        for (number, Publication { topic, position, .. }) in publications.iter().enumerate() {
+            let members = self.topics.members(topic).iter().copied();
+            let members = members.filter(|index| self.topics.is_new_to(topic, *index, *position));
+            deliveries.extend(members.map(|index| Delivery { index, number }));
+        }
+        deliveries.sort_unstable();
+        deliveries
+    }
+}
+
+#[cfg(any(test, feature = "simulation"))]
+impl Publication {
+    /// Makes one without a position.
+    pub(crate) fn new(topic: &str, message: Arc<PreparedMessage>) -> Self {
+        Self { topic: topic.into(), position: 0, message }
+    }
+}
+
+/// A publication that is due to a connection, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Delivery {
+    pub(crate) index: u32,
+    pub(crate) number: usize,
 }

@@ -11,6 +11,7 @@ use sockeye_proto::{CloseCode, PreparedMessage, Utf8Bytes};
 
 use crate::adopted::Arrival;
 use crate::door::Reception;
+use crate::local::Publication;
 use crate::slab::Key;
 use crate::system::{Network, Wake};
 // Found beside this module, so that a model of threads can put its own there.
@@ -25,7 +26,7 @@ pub(crate) enum Order<H, N: Network> {
     /// Accept no more.
     Unlisten,
     /// Hand a message to the subscribers of a topic.
-    Publish(Arc<str>, Arc<PreparedMessage>),
+    Publish(Publication),
     /// Send a message to one connection.
     Send(Key, Arc<PreparedMessage>),
     /// Close one connection.
@@ -144,7 +145,7 @@ impl<H, N: Network> Order<H, N> {
     /// Returns what the order counts for, in bytes, if there may be any number of its kind.
     fn weight(&self) -> Option<usize> {
         match self {
-            Self::Publish(_, message) | Self::Send(_, message) => {
+            Self::Publish(Publication { message, .. }) | Self::Send(_, message) => {
                 Some(EACH + message.payload().len())
             }
             Self::Close(..) => Some(EACH),

@@ -9,7 +9,16 @@ use std::sync::Arc;
 /// The topics of one thread that have subscribers.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    topics: HashMap<Arc<str>, Vec<u32>>,
+    topics: HashMap<Arc<str>, Topic>,
+}
+
+/// A topic that has subscribers.
+#[derive(Debug, Default)]
+struct Topic {
+    members: Vec<u32>,
+    /// Members that have what is on its way already, and up to which position. Nobody, most of the
+    /// time.
+    newcomers: Vec<(u32, u64)>,
 }
 
 /// The topics of one connection; nothing at all while it has none.
@@ -21,26 +30,55 @@ pub(crate) struct Subscriptions(Option<Box<Vec<Membership>>>);
 type Membership = (Arc<str>, usize);
 
 impl Topics {
-    /// Adds a connection to a topic.
-    pub(crate) fn subscribe(&mut self, index: u32, own: &mut Subscriptions, topic: &str) {
+    /// Adds a connection to a topic, for what has a position behind `after`, or none.
+    pub(crate) fn subscribe(
+        &mut self,
+        index: u32,
+        own: &mut Subscriptions,
+        topic: &str,
+        after: u64,
+    ) {
         let list = own.0.get_or_insert_default();
         if list.iter().any(|(name, _)| **name == *topic) {
             return;
         }
-        let (name, members) = match self.topics.get_key_value(topic) {
+        let (name, topic) = match self.topics.get_key_value(topic) {
             Some((name, _)) => (name.clone(), self.topics.entry(name.clone()).or_default()),
             None => {
                 let name: Arc<str> = topic.into();
                 (name.clone(), self.topics.entry(name).or_default())
             }
         };
-        list.push((name, members.len()));
-        members.push(index);
+        list.push((name, topic.members.len()));
+        topic.members.push(index);
+        if after > 0 {
+            topic.newcomers.push((index, after));
+        }
     }
 
     /// Returns the connections that a topic has here.
     pub(crate) fn members(&self, topic: &str) -> &[u32] {
-        self.topics.get(topic).map_or(&[], Vec::as_slice)
+        self.topics.get(topic).map_or(&[], |topic| &topic.members)
+    }
+
+    /// Tells whether some members of a topic have messages already that are on their way.
+    pub(crate) fn has_newcomers(&self, topic: &str) -> bool {
+        self.topics.get(topic).is_some_and(|topic| !topic.newcomers.is_empty())
+    }
+
+    /// Tells whether a member of a topic is to get the message at a position.
+    pub(crate) fn is_new_to(&self, topic: &str, index: u32, position: u64) -> bool {
+        let newcomers = self.topics.get(topic).map_or(&[][..], |topic| &topic.newcomers);
+        let known = newcomers.iter().find(|(newcomer, _)| *newcomer == index);
+        position == 0 || known.is_none_or(|(_, after)| position > *after)
+    }
+
+    /// Takes note that the message at a position has been handed out: who joined before it is no
+    /// newcomer any more.
+    pub(crate) fn passed(&mut self, topic: &str, position: u64) {
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.newcomers.retain(|(_, after)| *after > position);
+        }
     }
 
     /// Returns how many topics have subscribers here.
@@ -51,7 +89,7 @@ impl Topics {
 
     /// Returns the connections that have topics here.
     pub(crate) fn all_members(&self) -> BTreeSet<u32> {
-        self.topics.values().flatten().copied().collect()
+        self.topics.values().flat_map(|topic| &topic.members).copied().collect()
     }
 
     /// Takes a connection out of a topic. Returns the connection that has moved to its place in the
@@ -74,11 +112,12 @@ impl Topics {
     }
 
     fn remove(&mut self, name: Arc<str>, place: usize) -> Option<Moved> {
-        let members = self.topics.get_mut(&name)?;
+        let Topic { members, newcomers } = self.topics.get_mut(&name)?;
         if place >= members.len() {
             return None;
         }
-        members.swap_remove(place);
+        let left = members.swap_remove(place);
+        newcomers.retain(|(index, _)| *index != left);
         if members.is_empty() {
             self.topics.remove(&name);
             return None;
@@ -124,7 +163,7 @@ mod tests {
                 let place = index as usize;
                 match what {
                     0 | 1 => {
-                        topics.subscribe(index, &mut own[place], names[topic]);
+                        topics.subscribe(index, &mut own[place], names[topic], 0);
                         model.insert((topic, index));
                     }
                     2 | 3 => {

@@ -17,7 +17,7 @@ use crate::adopted::{Arrival, Transport};
 use crate::connection::{Conn, Stays, Turn};
 use crate::door::{Hall, is_of_hall};
 use crate::lag::Heard;
-use crate::local::Local;
+use crate::local::{Local, Publication};
 use crate::mailbox::{Mailbox, Missed, Order};
 use crate::slab::Slab;
 use crate::socket::Socket;
@@ -225,7 +225,7 @@ impl<H: Handler, S: System> Worker<H, S> {
                 self.hall.listen(listener, reception, &mut self.system);
             }
             Order::Unlisten => self.hall.unlisten(&mut self.system),
-            Order::Publish(topic, message) => self.local.hand_out_later(topic, message),
+            Order::Publish(publication) => self.local.hand_out_later(publication),
             Order::Send(key, message) => {
                 if self.connections.get(key).is_some() {
                     self.turn(key.index, now, |connection, turn| {
@@ -301,15 +301,29 @@ impl<H: Handler, S: System> Worker<H, S> {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Hands out what was published, all that is due to a subscriber of a topic in one write.
+    /// Hands out what was published, all that is due to a connection in one write.
     fn hand_out(&mut self, now: Time) {
-        for (topic, messages) in self.local.take_publications() {
+        let publications = self.local.take_publications();
+        let Some(first) = publications.first() else { return };
+        let is_of_one_topic = publications.iter().all(|other| other.topic == first.topic);
+        if is_of_one_topic && !self.local.topics.has_newcomers(&first.topic) {
             // A connection that leaves meanwhile changes the list.
-            for index in self.local.topics.members(&topic).to_vec() {
+            for index in self.local.topics.members(&first.topic).to_vec() {
                 self.turn(index, now, |connection, turn| {
-                    connection.send_prepared(messages.iter().map(|message| &**message), turn)
+                    connection.send_prepared(publications.iter().map(|it| &*it.message), turn)
                 });
             }
+            return;
+        }
+        let deliveries = self.local.deliveries(&publications);
+        for own in deliveries.chunk_by(|one, other| one.index == other.index) {
+            let messages = own.iter().filter_map(|delivery| publications.get(delivery.number));
+            let messages = messages.map(|publication| &*publication.message);
+            let index = own.first().map_or(u32::MAX, |delivery| delivery.index);
+            self.turn(index, now, |connection, turn| connection.send_prepared(messages, turn));
+        }
+        for Publication { topic, position, .. } in &publications {
+            self.local.topics.passed(topic, *position);
         }
     }
 }

@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::peer::{
     BULLETIN, DISCARD, ECHO, FLOOD, LEAVE, ORDER, PUBLISH, Peer, SUBSCRIBE, UNSUBSCRIBE, numbered,
 };
+use crate::local::Publication;
 use crate::mailbox::Order;
 
 impl Machine {
@@ -212,7 +213,7 @@ impl Machine {
                 let message = numbered(BULLETIN, *of_others, 30);
                 *of_others += 1;
                 let message = Arc::new(PreparedMessage::new(&message[..]));
-                self.outside.order(Order::Publish(TOPIC.into(), message));
+                self.outside.order(Order::Publish(Publication::new(TOPIC, message)));
             }
             _ => {
                 let Some(Some(sender)) = self.senders.get(number).cloned() else { return };

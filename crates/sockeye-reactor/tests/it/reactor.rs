@@ -133,3 +133,26 @@ fn a_thread_that_is_too_far_behind_closes_those_who_missed_messages_and_no_other
     bystander.text("all is well");
     assert_eq!(bystander.read_text(), "all is well");
 }
+
+#[test]
+fn a_member_gets_what_is_published_at_positions_behind_those_it_has() {
+    let host = Host::one();
+    let (probe, _watch) = Probe::new();
+    let reactor = Arc::downgrade(&host.reactor);
+    let probe = probe.on_message(move |_, out| {
+        let reactor = reactor.upgrade().unwrap();
+        for position in 2..=5 {
+            // On its way while the connection joins.
+            reactor.publish_at("news", position, position.to_string().as_str());
+        }
+        reactor.publish("news", "without a position");
+        out.subscribe_after("news", 3);
+    });
+    let mut member = host.connect(probe);
+    member.text("join");
+    for text in ["4", "5", "without a position"] {
+        assert_eq!(member.read_text(), text);
+    }
+    host.reactor.publish_at("news", 6, "6");
+    assert_eq!(member.read_text(), "6");
+}

@@ -201,3 +201,17 @@ fn what_a_handler_publishes_when_there_is_room_again_goes_out() {
     assert!(matches!(watch.next(), Seen::Open(_)));
     assert_eq!(producer.frame().payload.len(), 100 << 10);
 }
+
+#[test]
+fn a_member_of_several_topics_gets_what_is_published_to_them_in_order() {
+    let host = Host::one();
+    let (mut member, _watch) = member(&host);
+    member.text("+a");
+    member.text("+b");
+    let sent = ["a:1", "b:2", "a:3", "a:4", "b:5"];
+    let at_once = sent.iter().flat_map(|text| frame(TEXT, text.as_bytes()));
+    member.write(&at_once.collect::<Vec<_>>());
+    for text in ["1", "2", "3", "4", "5"] {
+        assert_eq!(member.read_text(), text);
+    }
+}

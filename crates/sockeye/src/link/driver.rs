@@ -353,7 +353,7 @@ impl Outlet for Outbox<'_, '_> {
         self.reply.close_in_any_case(code, reason);
     }
 
-    fn subscribe(&mut self, topic: &str) {
+    fn subscribe_after(&mut self, topic: &str, _: u64) {
         self.places.subscribe(topic, self.most_post());
     }
 

@@ -7,12 +7,13 @@ use sockeye_proto::{Config, PreparedMessage};
 use super::super::actor::TOPIC;
 use super::super::peer::{BULLETIN, DISCARD, FLOOD, SUBSCRIBE, numbered};
 use super::{Stage, millis, seconds};
+use crate::local::Publication;
 use crate::mailbox::Order;
 
 /// Publishes some bytes to all who have subscribed.
 fn publish(stage: &mut Stage, number: u32, length: usize) {
     let message = Arc::new(PreparedMessage::new(&numbered(BULLETIN, number, length)[..]));
-    stage.with(|machine| machine.outside.order(Order::Publish(TOPIC.into(), message)));
+    stage.with(|machine| machine.outside.order(Order::Publish(Publication::new(TOPIC, message))));
     stage.run(millis(0));
 }
 
