@@ -14,7 +14,7 @@
 //! or allocates, and an idle connection holds no buffer. What `sockeye-proto` says is carried out here
 //! and decided there.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod adopted;
 mod clock;
