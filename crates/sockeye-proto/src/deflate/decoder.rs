@@ -636,7 +636,7 @@ fn copy_to(space: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// The order in which the lengths of the code length code come (RFC 1951 section 3.2.7).
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(super) const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// Code lengths of both alphabets: 286 and 30 at most, rounded up.
 const LENGTHS: usize = 320;
 /// Space for the most that one turn of the fast loop makes: three literals and a match.

@@ -4,6 +4,7 @@
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
 mod decoder;
+mod encoder;
 mod deflater;
 mod huffman;
 mod inflater;

@@ -1,0 +1,156 @@
+//! Whole messages into DEFLATE blocks (RFC 1951), with no memory of the message before.
+//!
+//! zlib clears 64 to 128 KiB of tables before a message and so spends most of a short one's time on
+//! getting ready. Here nothing is cleared, and a block is not ended by a change of the data but by
+//! its count of symbols. Owns the choice of matches and blocks; a context that is kept is zlib's.
+
+mod bits;
+mod block;
+mod header;
+mod matches;
+mod prefix;
+
+use self::bits::BitWriter;
+use self::block::{Block, Form};
+use self::matches::{Finder, LEAST_MATCH};
+use crate::memory::NoMemory;
+
+/// What turns one message after the other into its compressed form.
+pub(super) struct Encoder {
+    finder: Finder,
+    block: Block,
+}
+
+/// How hard to look for matches.
+struct Effort {
+    /// Places looked at for one match.
+    chain: u32,
+    /// The length from which a match is good enough to look no further.
+    nice: usize,
+    /// The length below which a match is only taken if the next byte starts no better one.
+    lazy: usize,
+}
+
+impl Encoder {
+    pub(super) const fn new() -> Self {
+        Self { finder: Finder::new(), block: Block::new() }
+    }
+
+    /// Appends the compressed form of a message, as RFC 7692 section 7.2.1 wants it: it ends with
+    /// an empty stored block of which the last four bytes are left out.
+    ///
+    /// # Errors
+    /// The allocator's refusal. What was appended is then of no use, nor is the encoder.
+    pub(super) fn encode(
+        &mut self,
+        message: &[u8],
+        window_bits: u8,
+        level: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), NoMemory> {
+        let effort = Effort::of_level(level);
+        let mut writer = BitWriter::new(out);
+        for part in message.chunks(LONGEST_PART) {
+            self.finder.start(part.len(), window_bits)?;
+            self.encode_part(part, &effort, &mut writer)?;
+            self.finder.end(part.len());
+        }
+        writer.make_room(3)?;
+        writer.put(STORED, 3);
+        writer.align();
+        writer.finish();
+        Ok(())
+    }
+
+    fn encode_part(
+        &mut self,
+        part: &[u8],
+        effort: &Effort,
+        writer: &mut BitWriter<'_>,
+    ) -> Result<(), NoMemory> {
+        let (mut at, mut stored) = (0, 0..0);
+        while at < part.len() {
+            let start = at;
+            at = self.gather(part, start, effort);
+            let (form, bits) = self.block.choose(at - start);
+            if form == Form::Stored {
+                // What is stored in a row shares its headers.
+                stored = if stored.is_empty() { start..at } else { stored.start..at };
+                continue;
+            }
+            store(part.get(stored).unwrap_or_default(), writer)?;
+            stored = 0..0;
+            self.block.write(form, bits, writer)?;
+        }
+        store(part.get(stored).unwrap_or_default(), writer)
+    }
+
+    /// Gathers the symbols of a block from `at` on and returns where it ends.
+    fn gather(&mut self, part: &[u8], mut at: usize, effort: &Effort) -> usize {
+        self.block.clear();
+        while let Some(&byte) = part.get(at)
+            && !self.block.is_full()
+        {
+            let mut found = self.finder.find(part, at, LEAST_MATCH - 1, effort);
+            if found.distance == 0 {
+                self.block.push_literal(byte);
+                at += 1;
+                continue;
+            }
+            let mut entered = at + 1;
+            while found.length < effort.lazy
+                && !self.block.is_full()
+                && let Some(&byte) = part.get(at)
+            {
+                let next = self.finder.find(part, at + 1, found.length, effort);
+                entered = at + 2;
+                if next.distance == 0 {
+                    break;
+                }
+                self.block.push_literal(byte);
+                at += 1;
+                found = next;
+            }
+            self.block.push_match(found);
+            at += found.length;
+            self.finder.pass(part, entered, at);
+        }
+        at
+    }
+}
+
+impl Effort {
+    fn of_level(level: u8) -> Self {
+        let (chain, nice, lazy) = match level {
+            0 | 1 => (1, 16, 0),
+            2 => (4, 16, 0),
+            3 => (4, 16, 6),
+            4 => (8, 24, 16),
+            5 => (16, 32, 16),
+            6 => (32, 128, 16),
+            7 => (64, 128, 32),
+            8 => (256, 258, 128),
+            _ => (1024, 258, 258),
+        };
+        Self { chain, nice, lazy }
+    }
+}
+
+/// Appends stored blocks, as long as they may be.
+fn store(bytes: &[u8], writer: &mut BitWriter<'_>) -> Result<(), NoMemory> {
+    for piece in bytes.chunks(0xffff) {
+        writer.make_room(3 + 7 + 32 + 8 * piece.len())?;
+        writer.put(STORED, 3);
+        writer.align();
+        let len = piece.len() as u64;
+        writer.put(len | (len ^ 0xffff) << 16, 32);
+        writer.flush();
+        writer.bytes(piece);
+    }
+    Ok(())
+}
+
+/// The three bits that start a stored block which is not the last.
+const STORED: u64 = 0b000;
+/// The most bytes that are numbered without a break.
+const LONGEST_PART: usize = 1 << 30;
