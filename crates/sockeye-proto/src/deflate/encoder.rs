@@ -55,9 +55,10 @@ impl Encoder {
             self.encode_part(part, &effort, &mut writer)?;
             self.finder.end(part.len());
         }
-        writer.make_room(3)?;
-        writer.put(STORED, 3);
-        writer.align();
+        writer.write(3, |bits| {
+            bits.put(STORED, 3);
+            bits.align();
+        })?;
         writer.finish();
         Ok(())
     }
@@ -86,12 +87,14 @@ impl Encoder {
     }
 
     /// Gathers the symbols of a block from `at` on and returns where it ends.
+    #[inline(never)]
     fn gather(&mut self, part: &[u8], mut at: usize, effort: &Effort) -> usize {
         self.block.clear();
+        let mut places = self.finder.places();
         while let Some(&byte) = part.get(at)
             && !self.block.is_full()
         {
-            let mut found = self.finder.find(part, at, LEAST_MATCH - 1, effort);
+            let mut found = places.find(part, at, LEAST_MATCH - 1, effort);
             if found.distance == 0 {
                 self.block.push_literal(byte);
                 at += 1;
@@ -102,7 +105,7 @@ impl Encoder {
                 && !self.block.is_full()
                 && let Some(&byte) = part.get(at)
             {
-                let next = self.finder.find(part, at + 1, found.length, effort);
+                let next = places.find(part, at + 1, found.length, effort);
                 entered = at + 2;
                 if next.distance == 0 {
                     break;
@@ -113,7 +116,7 @@ impl Encoder {
             }
             self.block.push_match(found);
             at += found.length;
-            self.finder.pass(part, entered, at);
+            places.enter(part, entered, at);
         }
         at
     }
@@ -139,13 +142,13 @@ impl Effort {
 /// Appends stored blocks, as long as they may be.
 fn store(bytes: &[u8], writer: &mut BitWriter<'_>) -> Result<(), NoMemory> {
     for piece in bytes.chunks(0xffff) {
-        writer.make_room(3 + 7 + 32 + 8 * piece.len())?;
-        writer.put(STORED, 3);
-        writer.align();
         let len = piece.len() as u64;
-        writer.put(len | (len ^ 0xffff) << 16, 32);
-        writer.flush();
-        writer.bytes(piece);
+        writer.write(3 + 7 + 32 + 8 * piece.len(), |bits| {
+            bits.put(STORED, 3);
+            bits.align();
+            bits.put(len | (len ^ 0xffff) << 16, 32);
+            bits.bytes(piece);
+        })?;
     }
     Ok(())
 }

@@ -4,15 +4,26 @@ use crate::memory::{NoMemory, reserve};
 
 /// Writes behind what a vector holds.
 ///
-/// Room is made by the count of bits that are to come, which a block knows, so that no single
-/// value has to ask for it.
+/// Room is made for the bits that are to come, whose count a block knows, so that no single value
+/// has to ask for it.
 pub(super) struct BitWriter<'o> {
     out: &'o mut Vec<u8>,
     /// Where the next whole byte goes; zeros follow, up to the room that was made.
     at: usize,
     bits: u64,
-    /// At most 7 after a flush.
+    /// At most 7.
     count: u32,
+}
+
+/// The room of a writer and its bits while many values are written.
+///
+/// By themselves they stay in registers.
+pub(super) struct Bits<'o> {
+    room: &'o mut [u8],
+    bits: u64,
+    count: u32,
+    /// Bytes written so far.
+    at: usize,
 }
 
 impl<'o> BitWriter<'o> {
@@ -20,37 +31,54 @@ impl<'o> BitWriter<'o> {
         Self { at: out.len(), out, bits: 0, count: 0 }
     }
 
-    /// Makes room for so many bits more.
+    /// Makes room for so many bits and has them written.
     ///
     /// # Errors
     /// The allocator's refusal.
-    pub(super) fn make_room(&mut self, bits: usize) -> Result<(), NoMemory> {
+    #[inline(always)]
+    pub(super) fn write(
+        &mut self,
+        bits: usize,
+        work: impl FnOnce(&mut Bits<'_>),
+    ) -> Result<(), NoMemory> {
         let end = self.at + bits / 8 + SLACK;
         if let Some(more) = end.checked_sub(self.out.len()) {
             reserve(self.out, more)?;
             self.out.resize(end, 0);
         }
+        let room = self.out.get_mut(self.at..).unwrap_or_default();
+        let mut values = Bits { room, bits: self.bits, count: self.count, at: 0 };
+        work(&mut values);
+        values.flush();
+        self.at += values.at;
+        (self.bits, self.count) = (values.bits, values.count);
         Ok(())
     }
 
-    /// Appends the lowest `count` bits of `value`, which has no others, and of which not more than
-    /// 56 may come between two flushes.
+    /// Ends the output with the last whole byte.
+    pub(super) fn finish(self) {
+        self.out.truncate(self.at);
+    }
+}
+
+impl Bits<'_> {
+    /// Appends the lowest `count` bits of `value`, which has no others. No more than 56 may come
+    /// between two flushes.
     #[inline(always)]
     pub(super) fn put(&mut self, value: u64, count: u32) {
-        self.bits |= value << self.count;
-        self.count += count;
+        self.bits |= value.wrapping_shl(self.count);
+        self.count = self.count.wrapping_add(count);
     }
 
     /// Moves the whole bytes among the bits to the output.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
-        if let Some(space) = self.out.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
-            *space = self.bits.to_le_bytes();
-        } else {
-            debug_assert!(false, "room was made for all bits");
+        match self.room.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
+            Some(space) => *space = self.bits.to_le_bytes(),
+            None => debug_assert!(false, "room was made for all bits"),
         }
-        self.at += (self.count / 8) as usize;
-        self.bits >>= self.count & !7;
+        self.at = self.at.wrapping_add((self.count / 8) as usize);
+        self.bits = self.bits.wrapping_shr(self.count & !7);
         self.count &= 7;
     }
 
@@ -62,20 +90,15 @@ impl<'o> BitWriter<'o> {
 
     /// Appends whole bytes, which must start on a byte boundary.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.flush();
         debug_assert_eq!(self.count, 0, "the writer is aligned");
-        let end = self.at + bytes.len();
-        match self.out.get_mut(self.at..end) {
-            Some(space) => space.copy_from_slice(bytes),
+        match self.room.get_mut(self.at..).and_then(|room| room.get_mut(..bytes.len())) {
+            Some(room) => room.copy_from_slice(bytes),
             None => debug_assert!(false, "room was made for all bytes"),
         }
-        self.at = end;
-    }
-
-    /// Ends the output with the last whole byte.
-    pub(super) fn finish(self) {
-        self.out.truncate(self.at);
+        self.at += bytes.len();
     }
 }
 
-/// Every flush writes eight bytes, whatever counts of them.
+/// A flush writes eight bytes, however few count.
 const SLACK: usize = 16;

@@ -2,18 +2,16 @@
 
 use std::sync::LazyLock;
 
-use super::bits::BitWriter;
+use super::bits::{BitWriter, Bits};
 use super::header::Header;
-use super::matches::Match;
+use super::matches::{LEAST_MATCH, Match};
 use super::prefix::Prefix;
 use crate::deflate::huffman::{DISTANCE_BASES, LENGTHS};
 use crate::memory::NoMemory;
 
 /// The symbols of the block that is being gathered, and how often each occurs.
 pub(super) struct Block {
-    /// A literal is its byte; a match has its length less 3 in bits 16 to 23, and its distance, at
-    /// most 32,768, below.
-    tokens: [u32; TOKENS],
+    tokens: [Token; TOKENS],
     len: usize,
     literals: [u16; LITERALS],
     distances: [u16; DISTANCES],
@@ -21,6 +19,13 @@ pub(super) struct Block {
     distance_code: Prefix<DISTANCES>,
     header: Header,
 }
+
+/// A literal, or a match.
+///
+/// Bits 0 to 8 are the literal or the symbol of the length, 9 to 13 the extra bits of the length,
+/// 14 to 18 the symbol of the distance, 19 to 31 the extra bits of the distance.
+#[derive(Clone, Copy)]
+struct Token(u32);
 
 /// The form in which a block is shortest.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub(super) enum Form {
 impl Block {
     pub(super) const fn new() -> Self {
         Self {
-            tokens: [0; TOKENS],
+            tokens: [Token(0); TOKENS],
             len: 0,
             literals: [0; LITERALS],
             distances: [0; DISTANCES],
@@ -47,33 +52,33 @@ impl Block {
         self.len = 0;
         self.literals.fill(0);
         self.distances.fill(0);
-        // The end of the block.
         self.literals[END] = 1;
     }
 
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
         // A match that was put off for a better one still has its place.
-        self.len + 1 >= TOKENS
+        self.len >= TOKENS - 1
     }
 
     #[inline(always)]
     pub(super) fn push_literal(&mut self, byte: u8) {
-        self.push(u32::from(byte) << 16);
-        count(&mut self.literals, usize::from(byte));
+        count(&mut self.literals, byte.into());
+        self.push(Token(byte.into()));
     }
 
     #[inline(always)]
     pub(super) fn push_match(&mut self, found: Match) {
-        let length = found.length.wrapping_sub(3) & 0xff;
-        let distance = found.distance & 0xffff;
-        self.push((length << 16 | distance) as u32);
-        count(&mut self.literals, length_symbol(length));
-        count(&mut self.distances, distance_symbol(distance));
+        let (length, length_extra) = length_symbol(found.length);
+        let (distance, distance_extra) = distance_symbol(found.distance);
+        count(&mut self.literals, length);
+        count(&mut self.distances, distance);
+        let token = length | length_extra << 9 | distance << 14 | distance_extra << 19;
+        self.push(Token((token & 0xffff_ffff) as u32));
     }
 
     #[inline(always)]
-    fn push(&mut self, token: u32) {
+    fn push(&mut self, token: Token) {
         if let Some(slot) = self.tokens.get_mut(self.len) {
             *slot = token;
         }
@@ -110,59 +115,63 @@ impl Block {
         bits: usize,
         writer: &mut BitWriter<'_>,
     ) -> Result<(), NoMemory> {
-        writer.make_room(3 + bits)?;
-        if form == Form::Fixed {
-            writer.put(0b010, 3);
-            let (literals, distances) = &*FIXED;
-            self.write_tokens(literals, distances, writer);
-        } else {
-            writer.put(0b100, 3);
-            self.header.write(writer);
-            self.write_tokens(&self.literal_code, &self.distance_code, writer);
-        }
-        Ok(())
+        writer.write(3 + bits, |bits| {
+            if form == Form::Fixed {
+                bits.put(0b010, 3);
+                let (literals, distances) = &*FIXED;
+                self.write_tokens(literals, distances, bits);
+            } else {
+                bits.put(0b100, 3);
+                self.header.write(bits);
+                self.write_tokens(&self.literal_code, &self.distance_code, bits);
+            }
+        })
     }
 
+    #[inline(always)]
     fn write_tokens(
         &self,
         literals: &Prefix<LITERALS>,
         distances: &Prefix<DISTANCES>,
-        writer: &mut BitWriter<'_>,
+        bits: &mut Bits<'_>,
     ) {
-        for &token in self.tokens.iter().take(self.len) {
-            writer.flush();
-            let (distance, length) = ((token & 0xffff) as usize, (token >> 16 & 0xff) as usize);
-            if distance == 0 {
-                let (code, bits) = literals.code(length);
-                writer.put(code, bits);
+        for &Token(token) in self.tokens.get(..self.len).unwrap_or_default() {
+            bits.flush();
+            let symbol = (token & 0x1ff) as usize;
+            let (code, count) = literals.code(symbol);
+            bits.put(code, count);
+            if symbol < END {
                 continue;
             }
             // 48 bits at most.
-            let symbol = length_symbol(length);
-            let (code, bits) = literals.code(symbol);
-            writer.put(code, bits);
-            put_extra(LENGTHS.get(symbol - 257), length + 3, writer);
-            let symbol = distance_symbol(distance);
-            let (code, bits) = distances.code(symbol);
-            writer.put(code, bits);
-            put_extra(DISTANCE_BASES.get(symbol), distance, writer);
+            let extra = LENGTHS.get(symbol - END - 1).map_or(0, |&(_, extra)| extra);
+            bits.put((token >> 9 & 0x1f).into(), extra.into());
+            let symbol = (token >> 14 & 0x1f) as usize;
+            let (code, count) = distances.code(symbol);
+            bits.put(code, count);
+            let extra = DISTANCE_BASES.get(symbol).map_or(0, |&(_, extra)| extra);
+            bits.put((token >> 19).into(), extra.into());
         }
-        writer.flush();
-        let (code, bits) = literals.code(END);
-        writer.put(code, bits);
-        writer.flush();
+        bits.flush();
+        let (code, count) = literals.code(END);
+        bits.put(code, count);
     }
 
     /// Returns the extra bits of all matches.
     fn extra_bits(&self) -> usize {
         let lengths = self.literals.iter().skip(END + 1).zip(&LENGTHS);
         let distances = self.distances.iter().zip(&DISTANCE_BASES);
-        lengths.chain(distances).map(|(&n, &(_, extra))| usize::from(n) * usize::from(extra)).sum()
+        let all = lengths.chain(distances);
+        all.fold(0, |sum: u32, (&n, &(_, extra))| sum.wrapping_add(u32::from(n) * u32::from(extra)))
+            as usize
     }
 
+    /// Returns the bits of all symbols in the fixed codes.
     fn fixed_cost(&self) -> usize {
-        let (literals, distances) = &*FIXED;
-        literals.cost_of(&self.literals) + distances.cost_of(&self.distances)
+        let sum = |symbols: &[u16]| symbols.iter().fold(0u32, |sum, &n| sum.wrapping_add(n.into()));
+        let longer = self.literals.get(144..256).map_or(0, sum);
+        let shorter = self.literals.get(256..280).map_or(0, sum);
+        (8 * sum(&self.literals) + longer - shorter + 5 * sum(&self.distances)) as usize
     }
 }
 
@@ -173,36 +182,39 @@ fn count(frequencies: &mut [u16], symbol: usize) {
     }
 }
 
+/// Returns the symbol of a length, and its extra bits (RFC 1951 section 3.2.5).
 #[inline(always)]
-fn put_extra(base: Option<&(u16, u8)>, value: usize, writer: &mut BitWriter<'_>) {
-    if let Some(&(base, extra)) = base {
-        writer.put(value.wrapping_sub(base.into()) as u64, extra.into());
-    }
-}
-
-/// Returns the symbol of a match that is so much longer than 3.
-#[inline(always)]
-fn length_symbol(length: usize) -> usize {
-    END + 1
-        + match length {
-            0..4 => length,
-            // A symbol of its own, without extra bits.
-            255 => 28,
-            _ => {
-                let log = length.ilog2() as usize;
-                4 * (log - 1) + (length >> (log - 2) & 3)
-            }
+fn length_symbol(length: usize) -> (usize, usize) {
+    let more = length.wrapping_sub(LEAST_MATCH) & 0xff;
+    match more {
+        0..8 => (END + 1 + more, 0),
+        // It has a symbol of its own.
+        255 => (285, 0),
+        _ => {
+            let extra = more.ilog2() - 2;
+            let (high, low) = halves(more, extra);
+            (END + 1 + 4 * extra as usize + high, low)
         }
+    }
 }
 
-/// Returns the symbol of a distance from 1 on.
+/// Returns the symbol of a distance, and its extra bits.
 #[inline(always)]
-fn distance_symbol(distance: usize) -> usize {
-    let less = distance.wrapping_sub(1);
-    match less.checked_ilog2() {
-        None | Some(0) => less,
-        Some(log) => 2 * log as usize + (less >> (log - 1) & 1),
+fn distance_symbol(distance: usize) -> (usize, usize) {
+    let more = distance.wrapping_sub(1) & 0x7fff;
+    if more < 4 {
+        return (more, 0);
     }
+    let extra = more.ilog2() - 1;
+    let (high, low) = halves(more, extra);
+    (2 * extra as usize + high, low)
+}
+
+/// Parts a value into its lowest `bits` and what is above them.
+#[inline(always)]
+fn halves(value: usize, bits: u32) -> (usize, usize) {
+    let high = value.wrapping_shr(bits);
+    (high, value ^ high.wrapping_shl(bits))
 }
 
 /// The fixed codes (RFC 1951 section 3.2.6).
@@ -213,9 +225,9 @@ static FIXED: LazyLock<(Prefix<LITERALS>, Prefix<DISTANCES>)> = LazyLock::new(||
     (Prefix::of_lengths(lengths), Prefix::of_lengths([5; DISTANCES]))
 });
 
-/// Symbols of both alphabets, those of the fixed code that mean nothing included.
+/// Symbols of both alphabets, those that mean nothing included.
 const LITERALS: usize = 288;
-const DISTANCES: usize = 30;
+const DISTANCES: usize = 32;
 /// The symbol that ends a block.
 const END: usize = 256;
 /// Symbols in a block: more make its codes fit worse, fewer its header count more.

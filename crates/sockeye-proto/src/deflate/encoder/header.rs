@@ -1,7 +1,7 @@
 //! The start of a dynamic block: the lengths of its codes, themselves run-length and prefix coded
 //! (RFC 1951 section 3.2.7).
 
-use super::bits::BitWriter;
+use super::bits::Bits;
 use super::prefix::Prefix;
 use crate::deflate::decoder::ORDER;
 
@@ -34,8 +34,11 @@ impl Header {
         self.frequencies.fill(0);
         (self.literals, self.distances) = (literals.len(), distances.len());
         let mut all = [0; LENGTHS];
-        let lengths = all.iter_mut().zip(literals.iter().chain(distances));
-        lengths.for_each(|(slot, &length)| *slot = length);
+        for (start, lengths) in [(0, literals), (literals.len(), distances)] {
+            if let Some(slots) = all.get_mut(start..start + lengths.len()) {
+                slots.copy_from_slice(lengths);
+            }
+        }
         // A run may go on from one code to the other.
         let mut rest = all.get(..literals.len() + distances.len()).unwrap_or_default();
         while let Some(&length) = rest.first() {
@@ -52,28 +55,26 @@ impl Header {
         14 + 3 * self.code_lengths() + self.code.cost() + extra
     }
 
-    pub(super) fn write(&self, writer: &mut BitWriter<'_>) {
+    pub(super) fn write(&self, bits: &mut Bits<'_>) {
         let code_lengths = self.code_lengths();
         let counts = (self.literals - 257) | (self.distances - 1) << 5 | (code_lengths - 4) << 10;
-        writer.put(counts as u64, 14);
+        bits.put(counts as u64, 14);
         for &symbol in ORDER.iter().take(code_lengths) {
-            writer.flush();
-            writer.put(self.code.lengths.get(symbol).copied().unwrap_or_default().into(), 3);
+            bits.flush();
+            bits.put(self.code.length(symbol).into(), 3);
         }
-        for item in self.items.iter().take(self.len) {
-            writer.flush();
+        for item in self.items.get(..self.len).unwrap_or_default() {
+            bits.flush();
             let symbol = usize::from(item & 0xff);
-            let (code, bits) = self.code.code(symbol);
-            writer.put(code, bits);
-            writer.put(u64::from(item >> 8), EXTRA.get(symbol).copied().unwrap_or_default());
+            let (code, count) = self.code.code(symbol);
+            bits.put(code, count);
+            bits.put(u64::from(item >> 8), EXTRA.get(symbol).copied().unwrap_or_default());
         }
-        writer.flush();
     }
 
     /// Returns how many lengths of the code length code go out: the last zeros are left out.
     fn code_lengths(&self) -> usize {
-        let is_used = |&symbol: &usize| self.code.lengths.get(symbol).is_some_and(|&it| it > 0);
-        ORDER.iter().rposition(is_used).map_or(4, |last| (last + 1).max(4))
+        ORDER.iter().rposition(|&symbol| self.code.length(symbol) > 0).map_or(4, |last| (last + 1).max(4))
     }
 
     fn push_run(&mut self, length: u8, mut run: usize) {

@@ -1,27 +1,37 @@
 //! Finding what came before: a hash of three bytes, and a chain of the places that share it.
+//!
+//! Nothing is cleared between messages, nor when the numbers of places wrap: what the tables hold
+//! are hints, and bytes are compared before a hint is believed. As every place of a message is
+//! entered, those of its own come first along a chain, so an old hint never leads to a match and
+//! what is found depends on the message alone.
 
 use super::Effort;
 use crate::memory::NoMemory;
 
 /// Where each run of three bytes was last, and where before that.
-///
-/// Nothing is cleared between messages. Places are numbered on from one message to the next, so
-/// that a place of an earlier message is further back than the current one has bytes.
 pub(super) struct Finder {
-    /// The number of the latest place with this hash.
-    heads: [u32; HEADS],
-    /// How far back the next place with the same hash is; zero ends the chain. A ring.
+    /// The number of the latest place with each hash.
+    heads: [u16; HEADS],
+    /// The number that stood in its head before each place, in a ring.
     chain: Vec<u16>,
-    /// The number of the place before the message.
-    base: u32,
-    /// The furthest a match may look back.
+    /// The number of the message's first place.
+    base: u16,
+    /// The furthest that a match may look back.
     window: usize,
-    /// How much of a hash is thrown away.
-    shift: u32,
 }
 
-/// Bytes that came before.
-#[derive(Clone, Copy, Debug, Default)]
+/// The tables in hand while the symbols of a block are gathered.
+///
+/// As references and numbers of their own they stay in registers.
+pub(super) struct Places<'f> {
+    heads: &'f mut [u16; HEADS],
+    chain: &'f mut [u16],
+    base: u16,
+    window: usize,
+}
+
+/// Bytes that came before; none while the distance is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Match {
     pub(super) length: usize,
     pub(super) distance: usize,
@@ -29,90 +39,69 @@ pub(super) struct Match {
 
 impl Finder {
     pub(super) const fn new() -> Self {
-        Self { heads: [0; HEADS], chain: Vec::new(), base: 0, window: 0, shift: 0 }
+        Self { heads: [0; HEADS], chain: Vec::new(), base: 0, window: 0 }
     }
 
-    /// Starts a message of `len` bytes, at most [`LONGEST_PART`](super::LONGEST_PART).
+    /// Starts a message of `len` bytes.
     ///
     /// # Errors
     /// The allocator's refusal.
     pub(super) fn start(&mut self, len: usize, window_bits: u8) -> Result<(), NoMemory> {
         self.window = 1 << window_bits;
-        let ring = len.next_power_of_two().min(self.window);
-        if self.chain.len() < ring {
-            let more = ring - self.chain.len();
-            self.chain.try_reserve_exact(more).map_err(|_| NoMemory(2 * more))?;
+        let ring = len.min(self.window).next_power_of_two();
+        if let Some(more) = ring.checked_sub(self.chain.len()) {
+            self.chain.try_reserve_exact(more).map_err(|_| NoMemory(2 * ring))?;
             self.chain.resize(ring, 0);
         }
-        // A short message keeps to a small part of the table, which the cache holds.
-        let bits = len.max(1).ilog2().clamp(8, HEADS.ilog2());
-        self.shift = u32::BITS - bits;
         Ok(())
     }
 
-    /// Ends a message of `len` bytes: none of its places may be found any more.
+    /// Ends a message of `len` bytes: the next one's places are numbered on.
     pub(super) fn end(&mut self, len: usize) {
-        match u32::try_from(len).ok().and_then(|len| self.base.checked_add(len)) {
-            // The next message, too, must be numbered without a wrap.
-            Some(base) if base < u32::MAX / 2 => self.base = base,
-            _ => {
-                self.heads.fill(0);
-                self.base = 0;
-            }
-        }
+        self.base = self.base.wrapping_add((len & 0xffff) as u16);
     }
 
-    /// Notes a place and returns how far back the latest with the same hash is, or more than the
-    /// message has.
-    #[inline(always)]
-    fn enter(&mut self, at: usize, word: u32) -> usize {
-        let hash = (word << 8).wrapping_mul(0x9e37_79b1) >> self.shift;
-        let number = self.base.wrapping_add((at & 0xffff_ffff) as u32).wrapping_add(1);
-        let Some(head) = self.heads.get_mut(hash as usize & (HEADS - 1)) else { return usize::MAX };
-        let distance = number.wrapping_sub(*head) as usize;
-        *head = number;
-        let reach = at.min(self.window);
-        let link = if distance <= reach { (distance & 0xffff) as u16 } else { 0 };
-        let ring = self.chain.len().wrapping_sub(1);
-        if let Some(slot) = self.chain.get_mut(at & ring) {
-            *slot = link;
+    pub(super) fn places(&mut self) -> Places<'_> {
+        Places {
+            heads: &mut self.heads,
+            chain: &mut self.chain,
+            base: self.base,
+            window: self.window,
         }
-        distance
     }
+}
 
-    /// Notes the places from `at` to before `end`, of which no match is wanted.
+impl Places<'_> {
+    /// Enters the places from `at` to before `end`, at which no match is wanted.
     #[inline(always)]
-    pub(super) fn pass(&mut self, input: &[u8], at: usize, end: usize) {
+    pub(super) fn enter(&mut self, input: &[u8], at: usize, end: usize) {
         let words = input.get(at..).unwrap_or_default().windows(4);
         for (at, word) in (at..end).zip(words) {
             if let Some(&word) = word.first_chunk() {
-                self.enter(at, u32::from_le_bytes(word));
+                self.turn(at, u32::from_le_bytes(word));
             }
         }
     }
 
-    /// Notes the place `at` and returns the best match there that is longer than `best`.
+    /// Enters the place `at` and returns the longest match there, if it is longer than `least`.
     #[inline(always)]
     pub(super) fn find(&mut self, input: &[u8], at: usize, least: usize, effort: &Effort) -> Match {
-        let Some(here) = input.get(at..) else { return Match::default() };
-        let Some(&word) = here.first_chunk() else { return Match::default() };
-        let word = u32::from_le_bytes(word);
-        let mut distance = self.enter(at, word);
-        let reach = at.min(self.window);
         let mut best = Match { length: least, distance: 0 };
-        let ring = self.chain.len().wrapping_sub(1);
-        let here = here.get(..LONGEST_MATCH).unwrap_or(here);
-        for _ in 0..effort.chain {
-            if distance > reach {
-                break;
-            }
+        let Some(&word) = input.get(at..).and_then(<[u8]>::first_chunk) else { return best };
+        let word = u64::from_le_bytes(word);
+        let mut distance = self.turn(at, (word & 0xffff_ffff) as u32);
+        let reach = at.min(self.window);
+        let mut left = effort.chain;
+        // Zero is a whole turn of the numbers, and so out of reach as well.
+        while distance.wrapping_sub(1) < reach {
             let from = at.wrapping_sub(distance);
-            let there = input.get(from..).unwrap_or_default();
-            let Some(&other) = there.first_chunk() else { break };
-            if (u32::from_le_bytes(other) ^ word) << 8 == 0
-                && there.get(best.length) == here.get(best.length)
-            {
-                let length = common(here, there);
+            let Some(&other) = input.get(from..).and_then(<[u8]>::first_chunk) else { break };
+            let differs = u64::from_le_bytes(other) ^ word;
+            let mut length = (differs.trailing_zeros() / 8) as usize;
+            if length > best.length || length == 8 {
+                if length == 8 {
+                    length = common(input, from, at);
+                }
                 if length > best.length {
                     best = Match { length, distance };
                     if length >= effort.nice {
@@ -120,41 +109,68 @@ impl Finder {
                     }
                 }
             }
-            let step = self.chain.get(from & ring).copied().unwrap_or_default();
-            if step == 0 {
+            left -= 1;
+            let next = self.next(at, from);
+            // Further back, or the ring holds another place there by now.
+            if left == 0 || next <= distance {
                 break;
             }
-            distance += usize::from(step);
+            distance = next;
         }
         best
     }
+
+    /// Enters a place and returns how far back the one before with its hash is.
+    #[inline(always)]
+    fn turn(&mut self, at: usize, word: u32) -> usize {
+        let hash = (word << 8).wrapping_mul(0x9e37_79b1) >> (u32::BITS - HEADS.ilog2());
+        let number = self.number(at);
+        let Some(head) = self.heads.get_mut(hash as usize & (HEADS - 1)) else { return 0 };
+        let before = *head;
+        *head = number;
+        let ring = self.chain.len().wrapping_sub(1);
+        if let Some(slot) = self.chain.get_mut(at & ring) {
+            *slot = before;
+        }
+        number.wrapping_sub(before).into()
+    }
+
+    /// Returns how far back from `at` the place is that came before `from`.
+    #[inline(always)]
+    fn next(&self, at: usize, from: usize) -> usize {
+        let ring = self.chain.len().wrapping_sub(1);
+        let before = self.chain.get(from & ring).copied().unwrap_or_default();
+        self.number(at).wrapping_sub(before).into()
+    }
+
+    #[inline(always)]
+    fn number(&self, at: usize) -> u16 {
+        self.base.wrapping_add((at & 0xffff) as u16)
+    }
 }
 
-/// Returns how many bytes two slices have in common at their start.
-#[inline(always)]
-fn common(here: &[u8], there: &[u8]) -> usize {
+/// Returns how many bytes from `at` on are those from `from` on, which has eight in common.
+#[inline]
+fn common(input: &[u8], from: usize, at: usize) -> usize {
+    let here = input.get(at..).unwrap_or_default();
+    let here = here.get(..LONGEST_MATCH).unwrap_or(here);
+    let there = input.get(from..).unwrap_or_default();
+    let (words, _) = here.as_chunks::<8>();
+    let (others, _) = there.as_chunks::<8>();
     let mut length = 0;
-    while let (Some(&one), Some(&other)) = (
-        here.get(length..).and_then(<[u8]>::first_chunk),
-        there.get(length..).and_then(<[u8]>::first_chunk),
-    ) {
-        let differs = u64::from_le_bytes(one) ^ u64::from_le_bytes(other);
+    for (word, other) in words.iter().zip(others) {
+        let differs = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
         if differs != 0 {
             return length + (differs.trailing_zeros() / 8) as usize;
         }
         length += 8;
     }
-    while let (Some(one), Some(other)) = (here.get(length), there.get(length))
-        && one == other
-    {
-        length += 1;
-    }
-    length
+    let rest = here.iter().zip(there).skip(length);
+    length + rest.take_while(|(one, other)| one == other).count()
 }
 
-/// The longest match of DEFLATE.
-pub(super) const LONGEST_MATCH: usize = 258;
-
-/// The shortest.
+/// The shortest and the longest match of DEFLATE.
 pub(super) const LEAST_MATCH: usize = 3;
+const LONGEST_MATCH: usize = 258;
+/// 8 KiB, so that all of it stays in the cache between messages.
 const HEADS: usize = 4096;
