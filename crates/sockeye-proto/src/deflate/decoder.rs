@@ -461,8 +461,8 @@ impl Decoder {
             used = used.wrapping_add(entry.extra());
             let entry = codes.distance(bits.wrapping_shr(used));
             used = used.wrapping_add(entry.bits());
-            let distance = usize::from(entry.value())
-                + low_bits(bits.wrapping_shr(used), entry.extra());
+            let distance =
+                usize::from(entry.value()) + low_bits(bits.wrapping_shr(used), entry.extra());
             used = used.wrapping_add(entry.extra());
             if entry.kind() != Kind::Base || !self.history.reaches(distance, made) {
                 break;
@@ -660,7 +660,8 @@ fn copy_to(space: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// The order in which the lengths of the code length code come (RFC 1951 section 3.2.7).
-pub(super) const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(super) const ORDER: [usize; 19] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// Code lengths of both alphabets: 286 and 30 at most, rounded up.
 const LENGTHS: usize = 320;
 /// Space for the most that one turn of the fast loop makes: three literals and a match.

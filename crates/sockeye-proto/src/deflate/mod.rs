@@ -4,8 +4,8 @@
 //! turns messages into their compressed form and back. It knows nothing of frames.
 
 mod decoder;
-mod encoder;
 mod deflater;
+mod encoder;
 mod huffman;
 mod inflater;
 pub(crate) mod negotiate;

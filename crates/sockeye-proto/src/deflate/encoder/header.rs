@@ -51,7 +51,12 @@ impl Header {
 
     /// Returns the bits of the header.
     pub(super) fn cost(&self) -> usize {
-        let extra: usize = self.frequencies.iter().zip(EXTRA).map(|(&n, bits)| usize::from(n) * bits as usize).sum();
+        let extra: usize = self
+            .frequencies
+            .iter()
+            .zip(EXTRA)
+            .map(|(&n, bits)| usize::from(n) * bits as usize)
+            .sum();
         14 + 3 * self.code_lengths() + self.code.cost() + extra
     }
 
@@ -74,7 +79,10 @@ impl Header {
 
     /// Returns how many lengths of the code length code go out: the last zeros are left out.
     fn code_lengths(&self) -> usize {
-        ORDER.iter().rposition(|&symbol| self.code.length(symbol) > 0).map_or(4, |last| (last + 1).max(4))
+        ORDER
+            .iter()
+            .rposition(|&symbol| self.code.length(symbol) > 0)
+            .map_or(4, |last| (last + 1).max(4))
     }
 
     fn push_run(&mut self, length: u8, mut run: usize) {
