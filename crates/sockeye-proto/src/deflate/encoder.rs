@@ -50,11 +50,9 @@ impl Encoder {
     ) -> Result<(), NoMemory> {
         let effort = Effort::of_level(level);
         let mut writer = BitWriter::new(out);
-        for part in message.chunks(LONGEST_PART) {
-            self.finder.start(part.len(), window_bits)?;
-            self.encode_part(part, &effort, &mut writer)?;
-            self.finder.end(part.len());
-        }
+        self.finder.start(message.len(), window_bits)?;
+        self.write_blocks(message, &effort, &mut writer)?;
+        self.finder.end(message.len());
         writer.write(3, |bits| {
             bits.put(STORED, 3);
             bits.align();
@@ -63,38 +61,42 @@ impl Encoder {
         Ok(())
     }
 
-    fn encode_part(
+    fn write_blocks(
         &mut self,
-        part: &[u8],
+        message: &[u8],
         effort: &Effort,
         writer: &mut BitWriter<'_>,
     ) -> Result<(), NoMemory> {
         let (mut at, mut stored) = (0, 0..0);
-        while at < part.len() {
+        while at < message.len() {
             let start = at;
-            at = self.gather(part, start, effort);
-            let (form, bits) = self.block.choose(at - start);
+            at = self.gather(message, start, effort);
+            let raw = 8 * (at - start);
+            // What is stored already goes on without a header, and might have to start again with
+            // one: so the whole is never longer than if all of it were stored.
+            let cost = if stored.is_empty() { raw + 32 } else { raw.saturating_sub(STORED_HEADER) };
+            let (form, bits) = self.block.choose(cost);
             if form == Form::Stored {
                 // What is stored in a row shares its headers.
                 stored = if stored.is_empty() { start..at } else { stored.start..at };
                 continue;
             }
-            store(part.get(stored).unwrap_or_default(), writer)?;
+            store(message.get(stored).unwrap_or_default(), writer)?;
             stored = 0..0;
             self.block.write(form, bits, writer)?;
         }
-        store(part.get(stored).unwrap_or_default(), writer)
+        store(message.get(stored).unwrap_or_default(), writer)
     }
 
     /// Gathers the symbols of a block from `at` on and returns where it ends.
     #[inline(never)]
-    fn gather(&mut self, part: &[u8], mut at: usize, effort: &Effort) -> usize {
+    fn gather(&mut self, message: &[u8], mut at: usize, effort: &Effort) -> usize {
         self.block.clear();
         let mut places = self.finder.places();
-        while let Some(&byte) = part.get(at)
+        while let Some(&byte) = message.get(at)
             && !self.block.is_full()
         {
-            let mut found = places.find(part, at, LEAST_MATCH - 1, effort);
+            let mut found = places.find(message, at, LEAST_MATCH - 1, effort);
             if found.distance == 0 {
                 self.block.push_literal(byte);
                 at += 1;
@@ -103,9 +105,9 @@ impl Encoder {
             let mut entered = at + 1;
             while found.length < effort.lazy
                 && !self.block.is_full()
-                && let Some(&byte) = part.get(at)
+                && let Some(&byte) = message.get(at)
             {
-                let next = places.find(part, at + 1, found.length, effort);
+                let next = places.find(message, at + 1, found.length, effort);
                 entered = at + 2;
                 if next.distance == 0 {
                     break;
@@ -116,7 +118,7 @@ impl Encoder {
             }
             self.block.push_match(found);
             at += found.length;
-            places.enter(part, entered, at);
+            places.enter(message, entered, at);
         }
         at
     }
@@ -125,13 +127,13 @@ impl Encoder {
 impl Effort {
     fn of_level(level: u8) -> Self {
         let (chain, nice, lazy) = match level {
-            0 | 1 => (1, 16, 0),
-            2 => (4, 16, 0),
-            3 => (4, 16, 6),
-            4 => (8, 24, 16),
-            5 => (16, 32, 16),
-            6 => (32, 128, 16),
-            7 => (64, 128, 32),
+            0 | 1 => (6, 32, 8),
+            2 => (8, 32, 8),
+            3 => (8, 32, 16),
+            4 => (16, 64, 16),
+            5 => (24, 128, 32),
+            6 => (32, 128, 32),
+            7 => (64, 258, 32),
             8 => (256, 258, 128),
             _ => (1024, 258, 258),
         };
@@ -143,7 +145,7 @@ impl Effort {
 fn store(bytes: &[u8], writer: &mut BitWriter<'_>) -> Result<(), NoMemory> {
     for piece in bytes.chunks(0xffff) {
         let len = piece.len() as u64;
-        writer.write(3 + 7 + 32 + 8 * piece.len(), |bits| {
+        writer.write(STORED_HEADER + 8 * piece.len(), |bits| {
             bits.put(STORED, 3);
             bits.align();
             bits.put(len | (len ^ 0xffff) << 16, 32);
@@ -155,5 +157,23 @@ fn store(bytes: &[u8], writer: &mut BitWriter<'_>) -> Result<(), NoMemory> {
 
 /// The three bits that start a stored block which is not the last.
 const STORED: u64 = 0b000;
-/// The most bytes that are numbered without a break.
-const LONGEST_PART: usize = 1 << 30;
+/// The most bits before what is stored: three, padding, and the length twice.
+const STORED_HEADER: usize = 3 + 7 + 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // DFL-021
+    #[test]
+    fn an_encoder_takes_34_kib_and_two_bytes_for_each_that_it_may_look_back_at() {
+        assert!(size_of::<Encoder>() <= 34 << 10, "{}", size_of::<Encoder>());
+        for (bits, len, chain) in
+            [(8, 1 << 20, 256), (12, 1000, 1024), (12, 1 << 20, 4096), (15, 1 << 20, 32 << 10)]
+        {
+            let mut encoder = Encoder::new();
+            encoder.encode(&vec![7; len], bits, 1, &mut Vec::new()).unwrap();
+            assert_eq!(encoder.finder.chain_memory(), 2 * chain);
+        }
+    }
+}

@@ -85,9 +85,9 @@ impl Block {
         self.len = self.len.wrapping_add(1);
     }
 
-    /// Returns the shortest form of the block, which stands for `raw` bytes, and its bits but for
-    /// the three that start it. The padding of a stored one, up to seven bits, is left out.
-    pub(super) fn choose(&mut self, raw: usize) -> (Form, usize) {
+    /// Returns the shortest form of the block, which takes so many bits `stored`, and the bits of
+    /// the form, without the three that start each.
+    pub(super) fn choose(&mut self, stored: usize) -> (Form, usize) {
         self.literal_code.build(&self.literals, 15);
         self.distance_code.build(&self.distances, 15);
         self.header.make(self.literal_code.used_lengths(257), self.distance_code.used_lengths(1));
@@ -95,7 +95,6 @@ impl Block {
         let codes = self.literal_code.cost() + self.distance_code.cost();
         let dynamic = self.header.cost() + codes + extra;
         let fixed = self.fixed_cost() + extra;
-        let stored = 32 + 8 * raw;
         if stored <= dynamic.min(fixed) {
             (Form::Stored, stored)
         } else if fixed <= dynamic {

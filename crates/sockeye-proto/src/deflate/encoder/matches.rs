@@ -61,6 +61,11 @@ impl Finder {
         self.base = self.base.wrapping_add((len & 0xffff) as u16);
     }
 
+    #[cfg(test)]
+    pub(super) fn chain_memory(&self) -> usize {
+        2 * self.chain.capacity()
+    }
+
     pub(super) fn places(&mut self) -> Places<'_> {
         Places {
             heads: &mut self.heads,
@@ -98,15 +103,17 @@ impl Places<'_> {
             let Some(&other) = input.get(from..).and_then(<[u8]>::first_chunk) else { break };
             let differs = u64::from_le_bytes(other) ^ word;
             let mut length = (differs.trailing_zeros() / 8) as usize;
-            if length > best.length || length == 8 {
-                if length == 8 {
-                    length = common(input, from, at);
-                }
-                if length > best.length {
-                    best = Match { length, distance };
-                    if length >= effort.nice {
-                        break;
-                    }
+            // All of the eight bytes: worth a closer look if the one that would make it longer is
+            // the same too.
+            let more = best.length.max(8);
+            if length == 8 && input.get(from.wrapping_add(more)) == input.get(at.wrapping_add(more))
+            {
+                length = common(input, from, at);
+            }
+            if length > best.length {
+                best = Match { length, distance };
+                if length >= effort.nice {
+                    break;
                 }
             }
             left -= 1;
