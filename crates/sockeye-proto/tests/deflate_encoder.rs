@@ -1,6 +1,7 @@
 //! Messages compressed without context, over every window and level: what comes back, from our
 //! decompressor and from zlib's, how far matches look back, and how long the result may be.
 #![cfg(feature = "deflate")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail by panicking")]
 
 use proptest::prelude::*;
 use sockeye_proto::deflate::{Context, Deflater, Inflater, Pool};
@@ -33,7 +34,7 @@ fn by_zlib(payload: &[u8], len: usize) -> Vec<u8> {
     let mut zlib = Inflate::new(false, 15);
     let input = [payload, &[0, 0, 0xff, 0xff]].concat();
     zlib.decompress(&input, &mut out, InflateFlush::SyncFlush).unwrap();
-    out.truncate(zlib.total_out() as usize);
+    out.truncate(usize::try_from(zlib.total_out()).unwrap());
     out
 }
 
@@ -144,8 +145,10 @@ fn short_json_is_as_short_as_zlib_makes_it_at_its_default_level() {
         let mut zlib = zlib_rs::Deflate::new(6, false, 15);
         let mut out = vec![0; len + 100];
         zlib.compress(&message, &mut out, zlib_rs::DeflateFlush::SyncFlush).unwrap();
-        let (theirs, ours) =
-            (zlib.total_out() as usize - 4, compress(&message, 12, 1, &pool).len());
+        let (theirs, ours) = (
+            usize::try_from(zlib.total_out()).unwrap() - 4,
+            compress(&message, 12, 1, &pool).len(),
+        );
         assert!(ours <= theirs + theirs / 33, "{ours} bytes and not {theirs} of {len}");
     }
 }

@@ -173,7 +173,7 @@ impl<const N: usize> Table<N> {
         meaning: impl Fn(u16) -> Entry,
     ) -> Result<(), BadCode> {
         let mut count = count_lengths(lengths)?;
-        let max = (1..16).zip(&count[1..]).filter(|(_, codes)| **codes != 0).last();
+        let max = (1..16).zip(&count[1..]).rfind(|(_, codes)| **codes != 0);
         let max = max.map_or(0, |(length, _)| length);
         let root = max.min(root);
         self.root = root;

@@ -100,5 +100,12 @@ impl Bits<'_> {
     }
 }
 
+/// Returns the lowest sixteen bits.
+#[inline(always)]
+pub(super) fn low16(value: usize) -> u16 {
+    let [low, high, ..] = value.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
 /// A flush writes eight bytes, however few count.
 const SLACK: usize = 16;

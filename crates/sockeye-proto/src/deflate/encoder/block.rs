@@ -74,7 +74,7 @@ impl Block {
         count(&mut self.literals, length);
         count(&mut self.distances, distance);
         let token = length | length_extra << 9 | distance << 14 | distance_extra << 19;
-        self.push(Token((token & 0xffff_ffff) as u32));
+        self.push(Token(u32::try_from(token & 0xffff_ffff).unwrap_or_default()));
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The start of a dynamic block: the lengths of its codes, themselves run-length and prefix coded
 //! (RFC 1951 section 3.2.7).
 
-use super::bits::Bits;
+use super::bits::{Bits, low16};
 use super::prefix::Prefix;
 use crate::deflate::decoder::ORDER;
 
@@ -112,7 +112,7 @@ impl Header {
 
     fn push(&mut self, symbol: u8, extra: usize) {
         if let Some(item) = self.items.get_mut(self.len) {
-            *item = u16::from(symbol) | ((extra & 0xff) as u16) << 8;
+            *item = u16::from(symbol) | low16(extra) << 8;
             self.len += 1;
         }
         if let Some(frequency) = self.frequencies.get_mut(usize::from(symbol)) {

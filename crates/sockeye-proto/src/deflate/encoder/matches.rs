@@ -6,6 +6,7 @@
 //! what is found depends on the message alone.
 
 use super::Effort;
+use super::bits::low16;
 use crate::memory::NoMemory;
 
 /// Where each run of three bytes was last, and where before that.
@@ -58,7 +59,7 @@ impl Finder {
 
     /// Ends a message of `len` bytes: the next one's places are numbered on.
     pub(super) fn end(&mut self, len: usize) {
-        self.base = self.base.wrapping_add((len & 0xffff) as u16);
+        self.base = self.base.wrapping_add(low16(len));
     }
 
     #[cfg(test)]
@@ -152,7 +153,7 @@ impl Places<'_> {
 
     #[inline(always)]
     fn number(&self, at: usize) -> u16 {
-        self.base.wrapping_add((at & 0xffff) as u16)
+        self.base.wrapping_add(low16(at))
     }
 }
 

@@ -5,6 +5,8 @@
 //! is complete again: not always the best code of that length, but never off by much, and always
 //! a code.
 
+use super::bits::low16;
+
 /// The code of each symbol of an alphabet.
 pub(super) struct Prefix<const N: usize> {
     /// Bits 0 to 15 are the code, its first bit lowest; from 16 on stands its length.
@@ -137,7 +139,7 @@ impl<const N: usize> Prefix<N> {
             *behind = u32::MAX;
         }
         let (mut leaf, mut node) = (0, 0);
-        for joined in 0..(end & 0xffff) as u16 - 1 {
+        for joined in 0..low16(end - 1) {
             let mut weight = 0u32;
             for _ in 0..2 {
                 let light = self.sorted.get(leaf).map_or(u32::MAX, |entry| entry >> 16);
@@ -158,10 +160,9 @@ impl<const N: usize> Prefix<N> {
 
     /// Returns how many codes there are of each length.
     fn count_lengths(&mut self, limit: usize) -> [u16; 16] {
-        let mut counts = [0u16; 16];
+        let mut nodes = [0u16; 16];
         let root = self.used_len - 2;
-        // From the root down. A node takes one of the two places that its parent gave at its
-        // depth, and gives two below.
+        // From the root down, as deep as is allowed at most: what is deeper takes a place there.
         for node in (0..=root).rev() {
             let parent = self.parents.get(node).copied().unwrap_or_default();
             let above = self.weights.get(usize::from(parent)).copied().unwrap_or_default();
@@ -169,13 +170,22 @@ impl<const N: usize> Prefix<N> {
             if let Some(slot) = self.weights.get_mut(node) {
                 *slot = depth;
             }
-            for (depth, change) in [(depth, u16::MAX), (depth.wrapping_add(1), 2)] {
-                if let Some(count) = counts.get_mut((depth as usize).min(limit)) {
-                    *count = count.wrapping_add(change);
-                }
+            if let Some(count) = nodes.get_mut((depth as usize).min(limit)) {
+                *count = count.wrapping_add(1);
             }
         }
+        // Each node gives two places below it. All but the root take one of their parent's; those
+        // too deep give one more of the longest each.
+        let mut counts = [0u16; 16];
+        let mut given = 0u16;
+        for (count, &nodes) in counts.iter_mut().zip(&nodes).take(limit) {
+            *count = given.wrapping_sub(nodes);
+            given = nodes.wrapping_mul(2);
+        }
         counts[0] = 0;
+        if let (Some(longest), Some(&nodes)) = (counts.get_mut(limit), nodes.get(limit)) {
+            *longest = given.wrapping_add(nodes);
+        }
         shorten(&mut counts, limit);
         counts
     }
