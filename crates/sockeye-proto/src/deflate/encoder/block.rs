@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::bits::{BitWriter, Bits};
 use super::header::Header;
-use super::matches::{LEAST_MATCH, Match};
+use super::matches::Match;
 use super::prefix::Prefix;
 use crate::deflate::huffman::{DISTANCE_BASES, LENGTHS};
 use crate::memory::NoMemory;
@@ -184,7 +184,7 @@ fn count(frequencies: &mut [u16], symbol: usize) {
 /// Returns the symbol of a length, and its extra bits (RFC 1951 section 3.2.5).
 #[inline(always)]
 fn length_symbol(length: usize) -> (usize, usize) {
-    let more = length.wrapping_sub(LEAST_MATCH) & 0xff;
+    let more = length.wrapping_sub(3) & 0xff;
     match more {
         0..8 => (END + 1 + more, 0),
         // It has a symbol of its own.
