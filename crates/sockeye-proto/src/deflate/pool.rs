@@ -15,7 +15,7 @@ use crate::memory::Own;
 /// Compressors and decompressors at rest, shared by the connections of one configuration.
 ///
 /// A connection that forgets its messages takes a state for the length of one message and gives it
-/// back blank. At most four of a kind rest here: each is some 40 KiB to compress whole messages, up
+/// back blank. At most four of a kind rest here: each is 34 KiB to compress whole messages and up
 /// to 64 KiB more after long ones, 140 to 380 KiB to compress in pieces, and 13 to 45 KiB to
 /// decompress. More than one is in use only while threads work at once or messages come in pieces.
 /// Others are freed when their message ends.

@@ -43,7 +43,8 @@ impl<'o> BitWriter<'o> {
     ) -> Result<(), NoMemory> {
         let end = self.at + bits / 8 + SLACK;
         if let Some(more) = end.checked_sub(self.out.len()) {
-            reserve(self.out, more)?;
+            // With what the end of a message takes, so that it needs no more.
+            reserve(self.out, more + SLACK)?;
             self.out.resize(end, 0);
         }
         let room = self.out.get_mut(self.at..).unwrap_or_default();
