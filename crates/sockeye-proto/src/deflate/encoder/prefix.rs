@@ -135,22 +135,24 @@ impl<const N: usize> Prefix<N> {
         if let Some(weights) = self.weights.get_mut(..end) {
             weights.fill(u32::MAX);
         }
-        if let Some(behind) = self.sorted.get_mut(end) {
-            *behind = u32::MAX;
-        }
         let (mut leaf, mut node) = (0, 0);
         for joined in 0..low16(end - 1) {
             let mut weight = 0u32;
             for _ in 0..2 {
                 let light = self.sorted.get(leaf).map_or(u32::MAX, |entry| entry >> 16);
-                let light = if leaf < end { light } else { u32::MAX };
                 let heavy = self.weights.get(node).copied().unwrap_or(u32::MAX);
-                if let Some(parent) = self.parents.get_mut(node) {
-                    *parent = joined;
+                // A jump, which is guessed right more often than not: to choose without one would
+                // have each turn wait for the loads of the one before.
+                if leaf < end && light <= heavy {
+                    weight = weight.wrapping_add(light);
+                    leaf += 1;
+                } else {
+                    weight = weight.wrapping_add(heavy);
+                    if let Some(parent) = self.parents.get_mut(node) {
+                        *parent = joined;
+                    }
+                    node += 1;
                 }
-                weight = weight.wrapping_add(light.min(heavy));
-                leaf += usize::from(light <= heavy);
-                node += usize::from(light > heavy);
             }
             if let Some(slot) = self.weights.get_mut(usize::from(joined)) {
                 *slot = weight;
