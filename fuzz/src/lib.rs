@@ -9,6 +9,7 @@ mod addresses;
 mod conversation;
 mod differential;
 mod drive;
+mod encoder;
 mod extensions;
 mod frames;
 mod handshake;
@@ -21,6 +22,7 @@ mod wire;
 pub use addresses::addresses;
 pub use conversation::conversation;
 pub use differential::differential;
+pub use encoder::encoder;
 pub use extensions::extensions;
 pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_client, handshake_server};
@@ -42,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "addresses", run: addresses },
     Target { name: "conversation", run: conversation },
     Target { name: "differential", run: differential },
+    Target { name: "encoder", run: encoder },
     Target { name: "extensions", run: extensions },
     Target { name: "frames_client", run: frames_client },
     Target { name: "frames_server", run: frames_server },

@@ -60,7 +60,7 @@ fn inflate() -> Value {
         .take(1 << 10)
         .collect();
     let mut payload = Vec::new();
-    Deflater::new(12, Context::Forget, 1, &pool).compress(&json, &mut payload);
+    Deflater::new(12, Context::Forget, 1, &pool).compress(&json, &mut payload).expect("memory");
     let mut ours = Inflater::new(12, Context::Forget, &pool);
     let mut out = Vec::with_capacity(2 << 10);
     let our_speed = bytes_per_ns(json.len(), &mut || {

@@ -13,9 +13,15 @@ use crate::error::{Error, Limit, LimitError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoMemory(pub(crate) usize);
 
-impl From<NoMemory> for Error {
+impl From<NoMemory> for LimitError {
     fn from(NoMemory(asked): NoMemory) -> Self {
-        LimitError { limit: Limit::Memory, max: 0, seen: asked as u64 }.into()
+        Self { limit: Limit::Memory, max: 0, seen: asked as u64 }
+    }
+}
+
+impl From<NoMemory> for Error {
+    fn from(refused: NoMemory) -> Self {
+        LimitError::from(refused).into()
     }
 }
 

@@ -71,8 +71,9 @@ impl PreparedMessage {
         let frame = slot.get_or_init(|| {
             let mut deflated = Vec::new();
             let mut deflater = Deflater::new(window_bits, Context::Forget, level, pool);
-            deflater.compress(self.payload(), &mut deflated);
-            let pays = deflated.len() < self.payload().len();
+            // Without memory the plain frame, which is there, goes out.
+            let is_made = deflater.compress(self.payload(), &mut deflated).is_ok();
+            let pays = is_made && deflated.len() < self.payload().len();
             pays.then(|| frame_of(self.kind, &deflated, Form::Compressed))
         });
         frame.as_ref()

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::deflate::{Context, Deflater, Inflater, Params};
+use crate::error::LimitError;
 
 #[derive(Debug)]
 pub(super) struct Compression {
@@ -33,14 +34,17 @@ impl Compression {
 
     /// Compresses a whole message; `None` when that made it no shorter, so that it is better sent
     /// as it is.
-    pub(super) fn compress(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    /// The allocator's refusal.
+    pub(super) fn compress(&mut self, payload: &[u8]) -> Result<Option<Vec<u8>>, LimitError> {
         let mut deflated = Vec::new();
-        self.deflater.compress(payload, &mut deflated);
+        self.deflater.compress(payload, &mut deflated)?;
         if deflated.len() < payload.len() {
-            return Some(deflated);
+            return Ok(Some(deflated));
         }
         self.deflater.discard();
-        None
+        Ok(None)
     }
 }
 

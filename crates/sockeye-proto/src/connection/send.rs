@@ -113,7 +113,10 @@ impl<R: Role> Connection<R> {
         let start = out.len();
         let opcode = Opcode::from(kind);
         let appended = match self.try_compressed(opcode, payload, options, out) {
-            Ok(false) => self.append_split(opcode, false, payload, options.fragment, out),
+            Ok(false) => {
+                let split = self.append_split(opcode, false, payload, options.fragment, out);
+                split.map_err(Error::from)
+            }
             other => other.map(|_| ()),
         };
         appended.inspect_err(|_| out.truncate(start))?;
@@ -384,21 +387,22 @@ impl<R: Role> Connection<R> {
         payload: &[u8],
         options: SendOptions,
         out: &mut Vec<u8>,
-    ) -> Result<bool, NoMemory> {
+    ) -> Result<bool, Error> {
         let Some(compression) = self.compression.as_deref_mut() else {
             return Ok(false);
         };
         if options.compress == Compress::Never || payload.len() < compression.threshold {
             return Ok(false);
         }
-        let Some(deflated) = compression.compress(payload) else {
+        let Some(deflated) = compression.compress(payload)? else {
             return Ok(false);
         };
         let appended = self.append_split(opcode, true, &deflated, options.fragment, out);
         if let (Err(_), Some(compression)) = (appended, self.compression.as_deref_mut()) {
             compression.deflater.discard();
         }
-        appended.map(|()| true)
+        appended?;
+        Ok(true)
     }
 
     #[cfg(not(feature = "deflate"))]
@@ -408,7 +412,7 @@ impl<R: Role> Connection<R> {
         _: &[u8],
         _: SendOptions,
         _: &mut Vec<u8>,
-    ) -> Result<bool, NoMemory> {
+    ) -> Result<bool, Error> {
         Ok(false)
     }
 }

@@ -290,21 +290,32 @@ impl Decoder {
         let total = counts.literals + counts.distances;
         let mut at = from;
         while at < total {
-            self.fill(hands);
+            if self.bit_count < 7 + 7 {
+                self.fill(hands);
+            }
             let entry = self.codes.code_length(self.bits);
             let used = entry.bits();
-            let (extra, least) = match entry.value() {
-                16 => (2, 3),
-                17 => (3, 3),
-                18 => (7, 11),
-                _ => (0, 1),
-            };
-            if used + extra > self.bit_count {
+            if used > self.bit_count {
                 self.state = State::Lengths { counts, at };
                 return Ok(Some(Pause::Input));
             }
             if entry.kind() != Kind::Literal {
                 return Err(Corrupt);
+            }
+            if entry.value() < 16 {
+                *self.lengths.get_mut(at).ok_or(Corrupt)? = entry.byte();
+                at += 1;
+                self.drop_bits(used);
+                continue;
+            }
+            let (extra, least) = match entry.value() {
+                16 => (2, 3),
+                17 => (3, 3),
+                _ => (7, 11),
+            };
+            if used + extra > self.bit_count {
+                self.state = State::Lengths { counts, at };
+                return Ok(Some(Pause::Input));
             }
             let end = at + least + low_bits(self.bits >> used, extra);
             let length = match entry.value() {
@@ -312,8 +323,7 @@ impl Decoder {
                     let last = at.checked_sub(1).ok_or(Corrupt)?;
                     *self.lengths.get(last).ok_or(Corrupt)?
                 }
-                17 | 18 => 0,
-                _ => entry.byte(),
+                _ => 0,
             };
             self.drop_bits(used + extra);
             if end > total {
@@ -410,13 +420,13 @@ impl Decoder {
             Source::Dynamic => &self.codes,
             Source::Fixed => Codes::fixed(),
         };
-        let (mut bits, mut count) = (self.bits, self.bit_count);
-        let (mut input, mut made) = (hands.input, hands.made);
+        let (input, mut made) = (hands.input, hands.made);
         let output = &mut *hands.output;
-        while let Some(word) = input.first_chunk::<8>()
-            && output.len() - made >= PLENTY
+        let (mut bits, mut count, mut at) = (self.bits, self.bit_count, 0);
+        while let Some(&word) = input.get(at..).and_then(<[u8]>::first_chunk)
+            && output.len().wrapping_sub(made) >= PLENTY
         {
-            refill(&mut bits, &mut count, word, &mut input);
+            at = top_up(&mut bits, &mut count, word, at);
             // At most 15 bits each: of 56, enough stays for another look.
             let mut entry = codes.literal(bits);
             let mut literals = 0;
@@ -424,9 +434,9 @@ impl Decoder {
                 if let Some(slot) = output.get_mut(made) {
                     *slot = entry.byte();
                 }
-                made += 1;
+                made = made.wrapping_add(1);
                 bits >>= entry.bits();
-                count -= entry.bits();
+                count = count.wrapping_sub(entry.bits());
                 literals += 1;
                 entry = codes.literal(bits);
             }
@@ -434,10 +444,10 @@ impl Decoder {
                 if literals == 3 {
                     continue;
                 }
-                let Some(word) = input.first_chunk::<8>() else {
+                let Some(&word) = input.get(at..).and_then(<[u8]>::first_chunk) else {
                     break;
                 };
-                refill(&mut bits, &mut count, word, &mut input);
+                at = top_up(&mut bits, &mut count, word, at);
                 entry = codes.literal(bits);
             }
             if entry.is_literal() {
@@ -448,20 +458,23 @@ impl Decoder {
             }
             let mut used = entry.bits();
             let length = usize::from(entry.value()) + low_bits(bits >> used, entry.extra());
-            used += entry.extra();
-            let entry = codes.distance(bits >> used);
-            used += entry.bits();
-            let distance = usize::from(entry.value()) + low_bits(bits >> used, entry.extra());
-            used += entry.extra();
+            used = used.wrapping_add(entry.extra());
+            let entry = codes.distance(bits.wrapping_shr(used));
+            used = used.wrapping_add(entry.bits());
+            let distance =
+                usize::from(entry.value()) + low_bits(bits.wrapping_shr(used), entry.extra());
+            used = used.wrapping_add(entry.extra());
             if entry.kind() != Kind::Base || !self.history.reaches(distance, made) {
                 break;
             }
-            bits >>= used;
-            count -= used;
+            bits = bits.wrapping_shr(used);
+            count = count.wrapping_sub(used);
             made = self.history.copy(output, made, length, distance);
         }
-        (self.bits, self.bit_count) = (bits, count);
-        (hands.input, hands.made) = (input, made);
+        // Bits that are not counted must be zero again.
+        (self.bits, self.bit_count) = (bits & !(u64::MAX << count), count);
+        hands.input = input.get(at..).unwrap_or_default();
+        hands.made = made;
     }
 
     /// Repeats earlier bytes; `Some` if there is no space for all of them.
@@ -626,6 +639,17 @@ fn refill(bits: &mut u64, count: &mut u32, word: &[u8; 8], input: &mut &[u8]) {
     *input = input.get(bytes as usize..).unwrap_or_default();
 }
 
+/// Fills the bit buffer to at least 56 bits from the eight bytes at `at`, and returns where the
+/// bytes go on that are counted. What is not counted stays behind the bits, and is the same when
+/// it comes again.
+#[inline(always)]
+fn top_up(bits: &mut u64, count: &mut u32, word: [u8; 8], at: usize) -> usize {
+    *bits |= u64::from_le_bytes(word).wrapping_shl(*count);
+    let bytes = 63u32.wrapping_sub(*count) / 8;
+    *count |= 56;
+    at.wrapping_add(bytes as usize)
+}
+
 /// Copies `bytes` to `space[at..]`, which must have room for them.
 #[inline]
 fn copy_to(space: &mut [u8], at: usize, bytes: &[u8]) {
@@ -636,7 +660,8 @@ fn copy_to(space: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// The order in which the lengths of the code length code come (RFC 1951 section 3.2.7).
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(super) const ORDER: [usize; 19] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// Code lengths of both alphabets: 286 and 30 at most, rounded up.
 const LENGTHS: usize = 320;
 /// Space for the most that one turn of the fast loop makes: three literals and a match.

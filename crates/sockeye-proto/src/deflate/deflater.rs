@@ -8,12 +8,17 @@ use core::fmt;
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
 use super::Context;
+use super::encoder::Encoder;
 use super::pool::{DeflateKind, Pool};
+use crate::error::LimitError;
+use crate::memory::{NoMemory, Own, reserve};
 use crate::message::Position;
 
 /// One direction's compressor (RFC 7692 section 7.2.1).
 pub struct Deflater {
     pool: Pool,
+    /// The window that was agreed, as a power of two.
+    window_bits: u8,
     kind: DeflateKind,
     context: Context,
     state: Option<Box<Deflate>>,
@@ -27,6 +32,7 @@ impl Deflater {
     pub fn new(window_bits: u8, context: Context, level: u8, pool: &Pool) -> Self {
         Self {
             pool: pool.clone(),
+            window_bits: window_bits.clamp(8, 15),
             kind: DeflateKind {
                 level: level.clamp(1, 9),
                 // zlib refuses raw streams of 8 bits. With 9 it looks back 512 - 262 = 250 bytes at
@@ -39,17 +45,28 @@ impl Deflater {
         }
     }
 
-    /// Appends the compressed form of a whole message to `out`.
+    /// Appends the compressed form of a whole message to `out`, or of what is left of one that
+    /// came in pieces.
     ///
     /// If the caller then sends the message as it was, it must [`discard`](Self::discard).
-    pub fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) {
-        self.compress_part(payload, Position::Last, out);
+    ///
+    /// # Errors
+    /// The allocator's refusal, as [`Limit::Memory`](crate::Limit::Memory), where no context is
+    /// kept: nothing was appended then. With a context the allocator's refusal ends the process.
+    pub fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), LimitError> {
+        if self.context == Context::Keep || self.fed {
+            self.compress_part(payload, Position::Last, out);
+            return Ok(());
+        }
+        let start = out.len();
+        Ok(self.encode(payload, out).inspect_err(|_| out.truncate(start))?)
     }
 
     /// Appends what the compressor makes of the next piece of a message.
     ///
     /// It may hold back bytes until a later piece, and add nothing now. What all pieces of a
-    /// message appended is one payload, to be cut into frames anywhere.
+    /// message appended is one payload, to be cut into frames anywhere. Pieces take more time and
+    /// memory than the whole at once.
     pub fn compress_part(&mut self, payload: &[u8], position: Position, out: &mut Vec<u8>) {
         self.fed |= !payload.is_empty();
         if self.fed {
@@ -98,6 +115,22 @@ impl Deflater {
     /// Returns whether a compressor is held at this moment.
     pub fn holds_state(&self) -> bool {
         self.state.is_some()
+    }
+
+    fn encode(&self, message: &[u8], out: &mut Vec<u8>) -> Result<(), NoMemory> {
+        if message.is_empty() {
+            reserve(out, 1)?;
+            out.push(0);
+            return Ok(());
+        }
+        let mut encoder = match self.pool.take_encoder() {
+            Some(encoder) => encoder,
+            None => Own::new(Encoder::new())?,
+        };
+        // After an error it is dropped.
+        encoder.encode(message, self.window_bits, self.kind.level, out)?;
+        self.pool.put_encoder(encoder);
+        Ok(())
     }
 
     fn end(&mut self) {

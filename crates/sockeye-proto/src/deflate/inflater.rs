@@ -250,7 +250,7 @@ mod tests {
         for bits in 8..=15 {
             let pool = Pool::default();
             let mut payload = Vec::new();
-            Deflater::new(bits, Context::Keep, 1, &pool).compress(&message, &mut payload);
+            Deflater::new(bits, Context::Keep, 1, &pool).compress(&message, &mut payload).unwrap();
             let mut inflater = Inflater::new(bits, Context::Keep, &pool);
             let mut out = Vec::new();
             for piece in payload.chunks(100_000) {

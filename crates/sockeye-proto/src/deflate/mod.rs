@@ -5,6 +5,7 @@
 
 mod decoder;
 mod deflater;
+mod encoder;
 mod huffman;
 mod inflater;
 pub(crate) mod negotiate;
@@ -32,6 +33,11 @@ pub enum Context {
 #[non_exhaustive]
 pub struct DeflateConfig {
     /// Effort from 1 (fastest, the default) to 9 (smallest).
+    ///
+    /// Without a context each level looks for matches at so many places: 3, 6, 8, 16, 24, 32, 64,
+    /// 256, 1,024. Level 1 makes JSON as small as zlib's level 6 does in less than half of its
+    /// time; above 2, short messages gain nothing. With a context, and for messages sent in
+    /// pieces, the levels are zlib's.
     pub level: u8,
     /// Messages shorter than this many bytes go out as they are; default 1,024.
     pub threshold: usize,

@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zlib_rs::Deflate;
 
 use super::decoder::Decoder;
+use super::encoder::Encoder;
 use crate::memory::Own;
 
 /// Compressors and decompressors at rest, shared by the connections of one configuration.
 ///
 /// A connection that forgets its messages takes a state for the length of one message and gives it
-/// back blank. At most four of a kind rest here: each is some 140 to 380 KiB to compress and 13
-/// to 45 KiB to decompress, and more than one is in use only while threads work at once or
-/// messages arrive in pieces. Others are freed when their message ends.
+/// back blank. At most four of a kind rest here: each is 34 KiB to compress whole messages and up
+/// to 64 KiB more after long ones, 140 to 380 KiB to compress in pieces, and 13 to 45 KiB to
+/// decompress. More than one is in use only while threads work at once or messages come in pieces.
+/// Others are freed when their message ends.
 #[derive(Clone, Default)]
 pub struct Pool {
     shelves: Arc<Mutex<Shelves>>,
@@ -25,6 +27,7 @@ pub struct Pool {
 #[derive(Default)]
 struct Shelves {
     deflates: Vec<(DeflateKind, Box<Deflate>)>,
+    encoders: Vec<Own<Encoder>>,
     inflates: Vec<Own<Decoder>>,
 }
 
@@ -38,7 +41,8 @@ pub(super) struct DeflateKind {
 impl Pool {
     /// Returns how many compressors are at rest.
     pub fn deflates_at_rest(&self) -> usize {
-        self.lock().deflates.len()
+        let shelves = self.lock();
+        shelves.deflates.len() + shelves.encoders.len()
     }
 
     /// Returns how many decompressors are at rest.
@@ -60,17 +64,22 @@ impl Pool {
         }
     }
 
+    pub(super) fn take_encoder(&self) -> Option<Own<Encoder>> {
+        self.lock().encoders.pop()
+    }
+
+    /// Keeps an encoder unless enough are here, or no memory for its place.
+    pub(super) fn put_encoder(&self, encoder: Own<Encoder>) {
+        put(&mut self.lock().encoders, encoder);
+    }
+
     pub(super) fn take_inflate(&self) -> Option<Own<Decoder>> {
         self.lock().inflates.pop()
     }
 
     /// Keeps a blank decompressor unless enough are here, or no memory for its place.
     pub(super) fn put_inflate(&self, state: Own<Decoder>) {
-        let mut shelves = self.lock();
-        let inflates = &mut shelves.inflates;
-        if inflates.len() < AT_REST && inflates.try_reserve(1).is_ok() {
-            inflates.push(state);
-        }
+        put(&mut self.lock().inflates, state);
     }
 
     /// Locks for one push or pop, which leave nothing half done: a poisoned lock is as good.
@@ -85,6 +94,12 @@ impl fmt::Debug for Pool {
             .field("deflates_at_rest", &self.deflates_at_rest())
             .field("inflates_at_rest", &self.inflates_at_rest())
             .finish()
+    }
+}
+
+fn put<T>(shelf: &mut Vec<T>, state: T) {
+    if shelf.len() < AT_REST && shelf.try_reserve(1).is_ok() {
+        shelf.push(state);
     }
 }
 

@@ -2,10 +2,11 @@
 //! with an error, and the process goes on.
 //!
 //! Refused is what the peer's bytes and our frames ask for. Granted are the opening handshake and the
-//! set-up, which the last test holds to a bound, and what zlib asks for to compress our own messages.
+//! set-up, which the last test holds to a bound, and what zlib asks for to compress our own messages with
+//! a context.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sockeye_proto::deflate::{DeflateConfig, Params};
 use sockeye_proto::handshake::{ClientRequest, HeadReader, Policy, RequestHead, Url, accept};
@@ -14,7 +15,7 @@ use sockeye_proto::{
     Position, SendOptions, Time,
 };
 
-use crate::memory::{Lasting, Refusal, measure, refused, refusing, set_refusal};
+use crate::memory::{Lasting, Refusal, granting, measure, refused, refusing, set_refusal};
 use crate::support::{
     BINARY, CLOSE, CONTINUATION, ENDS, End, Frame, PING, PONG, TEXT, Unzip, close_frame, defaults,
     frame, no_context, part, read_frames, role, zip, zipped,
@@ -201,6 +202,9 @@ fn conversation(end: End, deflate: Option<Params>, last: Last) -> Vec<Step> {
     if deflate.is_none() {
         steps.extend(PIECES.map(Step::Call));
     }
+    if deflate.is_some_and(|params| params == no_context()) {
+        steps.push(Step::Call(send_compressed));
+    }
     steps.extend([Step::Write, Step::Wait, Step::Write]);
     steps.extend(last(end));
     steps
@@ -216,6 +220,19 @@ const CALLS: [Call; 4] = [
     |connection, _, out| connection.ping(&[1; 125], out),
     |connection, _, out| connection.pong(&[2; 125], out),
 ];
+
+/// A message that is compressed, and too long for the memory that is there already.
+fn send_compressed(
+    connection: &mut Connection<AnyRole>,
+    _: Time,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    static MESSAGE: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..200_000u32).map(|i| (i.wrapping_mul(i) >> 9) as u8 & 63).collect());
+    // Made while memory is granted.
+    let message = granting(|| &**MESSAGE);
+    connection.send(message, out)
+}
 
 /// One message in pieces, each longer than all before it.
 const PIECES: [Call; 3] = [
