@@ -77,6 +77,22 @@ mod tests {
         assert_eq!(Secret::new(pem).unwrap_err(), KeyError::PemAsSecret);
     }
 
+    // PUB-008
+    #[test]
+    fn wrong_code_of_any_length_goes_the_one_way_through_hmac_verify() {
+        // `ring::hmac::verify` compares in constant time, and no other comparison of codes is here.
+        let secret = Secret::new(&[7; 32]).unwrap();
+        let right = secret.sign(b"text");
+        assert!(secret.verifies(b"text", &right));
+        for at in 0..right.len() {
+            let mut wrong = right;
+            wrong[at] ^= 1;
+            assert!(!secret.verifies(b"text", &wrong), "{at}");
+            assert!(!secret.verifies(b"text", &right[..at]), "{at}");
+        }
+        assert!(!secret.verifies(b"text", &[&right[..], &[0]].concat()));
+    }
+
     #[test]
     fn file_gives_the_secret_without_its_line_end() {
         let path = std::env::temp_dir().join(format!("sockeye-secret-{}", std::process::id()));

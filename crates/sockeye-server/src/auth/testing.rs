@@ -38,7 +38,7 @@ impl Signer {
                 Self::Es256(EcdsaKeyPair::from_pkcs8(kind, pkcs8.as_ref(), &random).unwrap())
             }
             Algorithm::Hs256 => Self::Hs256(vec![7; 32]),
-            Algorithm::Rs256 => Self::Rs256(RsaKeyPair::from_pkcs8(RSA_PKCS8).unwrap()),
+            Algorithm::Rs256 => Self::Rs256(RsaKeyPair::from_der(RSA_DER).unwrap()),
         }
     }
 
@@ -153,7 +153,7 @@ pub(crate) const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Hs256, Algorithm::Rs256];
 
 /// A key made for these tests and used nowhere else.
-const RSA_PKCS8: &[u8] = include_bytes!("../../testdata/rsa-2048.pk8");
+const RSA_DER: &[u8] = include_bytes!("../../testdata/rsa-2048.der");
 
 /// Its public half.
 pub(crate) const RSA_PEM: &[u8] = include_bytes!("../../testdata/rsa-2048.pub.pem");

@@ -32,7 +32,10 @@ pub enum FetchError {
 impl FetchError {
     pub(super) fn hyper(error: &hyper::Error) -> Self {
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        cause.map_or(Self::Protocol, |cause| Self::Connect(cause.kind()))
+        match cause.map(io::Error::kind) {
+            None | Some(io::ErrorKind::UnexpectedEof) => Self::Protocol,
+            Some(kind) => Self::Connect(kind),
+        }
     }
 }
 

@@ -38,8 +38,8 @@ fn good_token_of_every_algorithm_gives_its_grant() {
     for algorithm in ALGORITHMS {
         let signer = Signer::new(algorithm);
         assert_eq!(signer.key().algorithm(), algorithm);
-        let grant = verify(&signer.verifier(), &signer.token(&claims()));
-        assert_eq!(grant, Ok(crate::auth::testing::grant()), "{algorithm:?}");
+        let verified = verify(&signer.verifier(), &signer.token(&claims()));
+        assert_eq!(verified, Ok(grant()), "{algorithm:?}");
     }
 }
 
@@ -100,10 +100,8 @@ fn token_with_the_algorithm_of_another_key_is_refused_whatever_it_is_signed_with
     }
     // The classic: what everybody knows of an RSA key, taken as the secret of an HMAC.
     let rsa = Signer::new(Algorithm::Rs256).verifier();
-    let forged = Signer::Hs256(RSA_PEM.to_vec());
     let signed =
         format!("{}.{}", BASE64.encode(r#"{"alg":"HS256"}"#), BASE64.encode(claims().to_string()));
-    assert_eq!(forged.name(), "HS256");
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, RSA_PEM);
     let code = BASE64.encode(ring::hmac::sign(&key, signed.as_bytes()));
     let refused = verify(&rsa, &format!("{signed}.{code}"));

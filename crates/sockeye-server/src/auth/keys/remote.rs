@@ -62,10 +62,10 @@ struct Good {
 
 /// How often a task fetches, and how long it waits for an answer.
 #[derive(Clone, Copy)]
-pub(super) struct Pace {
-    pub(super) timeout: Duration,
-    pub(super) refresh: Duration,
-    pub(super) retry: Duration,
+struct Pace {
+    timeout: Duration,
+    refresh: Duration,
+    retry: Duration,
 }
 
 impl RemoteKeys {
@@ -74,7 +74,7 @@ impl RemoteKeys {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(fetcher: Fetcher, endpoint: Endpoint) -> Self {
-        Self::start_at(PACE, fetcher, endpoint)
+        Self::start_at(PACE, fetcher, endpoint, Snapshot::default())
     }
 
     /// Returns why the last fetch failed, if it did.
@@ -82,8 +82,8 @@ impl RemoteKeys {
         self.seen.borrow().last.as_ref().and_then(|attempt| attempt.error.clone())
     }
 
-    pub(super) fn start_at(pace: Pace, fetcher: Fetcher, endpoint: Endpoint) -> Self {
-        let (publish, seen) = watch::channel(Snapshot::default());
+    fn start_at(pace: Pace, fetcher: Fetcher, endpoint: Endpoint, known: Snapshot) -> Self {
+        let (publish, seen) = watch::channel(known);
         let (wanted, wishes) = watch::channel(0);
         tokio::spawn(keep_fetching(pace, fetcher, endpoint, publish, wishes));
         Self { seen, wanted }
