@@ -131,7 +131,7 @@ async fn document_is_fetched_whole_by_length_chunks_and_end() {
 
 #[tokio::test]
 async fn request_names_host_path_and_query() {
-    let server = Server::start(|request| ok(request)).await;
+    let server = Server::start(ok).await;
     let (endpoint, json) = (server.endpoint(), Bytes::from_static(b"{\"a\":1}"));
     let echoed = fetcher().post(&endpoint, BOUNDS, HeaderMap::new(), json).await.unwrap();
     let echoed = std::str::from_utf8(&echoed).unwrap();
