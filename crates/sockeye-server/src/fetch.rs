@@ -3,6 +3,9 @@
 //! Owns URLs that may be asked and what comes back of it. No redirects, no cookies, no proxies, no
 //! connection is kept: keys are fetched rarely, and a webhook that is asked often stands close by.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice))]
+
 mod endpoint;
 mod error;
 

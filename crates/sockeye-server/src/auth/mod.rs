@@ -10,6 +10,9 @@
 //! What can't be decided is refused for a while ([`Denied::is_temporary`]), never allowed. Nothing
 //! in here logs; what is refused says why, without what the client sent.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice))]
+
 mod api_keys;
 mod credentials;
 mod denied;

@@ -46,7 +46,7 @@ fn good_token_of_every_algorithm_gives_its_grant() {
 #[test]
 fn patterns_and_info_of_a_token_are_those_of_its_grant() {
     let members = json!({"pub": ["a"], "sub_topics": ["a", "b*"], "info": {"n": 1}});
-    let grant = say(&with(members)).unwrap();
+    let grant = say(&with(&members)).unwrap();
     assert_eq!(grant.publish, Patterns::from_json(&json!(["a"])).unwrap());
     assert_eq!(grant.subscribe, Patterns::from_json(&json!(["a", "b*"])).unwrap());
     assert_eq!(grant.info, Some(json!({"n": 1})));
