@@ -14,6 +14,7 @@ mod extensions;
 mod frames;
 mod handshake;
 mod inflate;
+mod jwt;
 mod setup;
 mod split;
 mod utf8;
@@ -27,6 +28,7 @@ pub use extensions::extensions;
 pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_client, handshake_server};
 pub use inflate::inflate;
+pub use jwt::jwt;
 pub use sockeye_reactor::simulation::play as reactor;
 pub use split::split;
 pub use utf8::utf8;
@@ -52,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "handshake_server", run: handshake_server },
     Target { name: "inflate", run: inflate },
     Target { name: "reactor", run: reactor },
+    Target { name: "jwt", run: jwt },
     Target { name: "split", run: split },
     Target { name: "utf8", run: utf8 },
 ];
