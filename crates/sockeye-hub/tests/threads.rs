@@ -94,9 +94,10 @@ impl Reader {
         let live = std::mem::take(&mut *mailbox.0.lock().unwrap());
         let sure = live.iter().map(|message| message.id.seq).filter(|seq| *seq <= whole);
         assert!(sure.eq(joined.cursor.seq + 1..=whole), "lost or twice");
-        // The topics were left one after the other, so that the rest is whole up to its first hole.
+        // The topics were left one after the other, so the rest is whole up to the first number that
+        // is missing: it may be of a topic that was left, and a cursor behind it would lose it.
         for message in live {
-            if self.last.get(&message.topic).copied().unwrap_or(0) != message.prev {
+            if message.id.seq != self.cursor.seq + 1 {
                 break;
             }
             self.accept(&message);
