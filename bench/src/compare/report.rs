@@ -46,7 +46,8 @@ fn circumstances(results: &Results) -> String {
     let seconds: Vec<f64> = results.points.iter().map(|measured| measured.seconds).collect();
     let Results { processor, system, .. } = results;
     let (short, long) = range(&seconds);
-    let windows = if short < long { format!("{short} to {long}") } else { short.to_string() };
+    let windows =
+        if short < long { format!("{short:.1} to {long:.1}") } else { format!("{short:.1}") };
     format!(
         "{processor}, {system}; load average before the points {least} to {most}; windows of {windows} s.\n"
     )
