@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use sockeye_proto::Time;
 use crate::slab::{Key, Slab};
 use crate::system::{Network, System};
 
-/// Who answers connections that arrive at a listener.
+/// Who answers connections that arrive at a listener. A call that panics ends the connection that it was
+/// for.
 pub trait Door: Send + Sync + 'static {
     /// What is kept about a connection while its first bytes are awaited.
     type Caller: Send + 'static;
@@ -120,7 +122,8 @@ impl<S: System> Hall<S> {
     ) {
         let token = LISTENER | u32::try_from(self.listeners.len()).unwrap_or(0);
         if let Err(error) = system.listen(listener, token) {
-            return (reception.fail)(&error);
+            guard(|| (reception.fail)(&error));
+            return;
         }
         self.listeners.push(Listener { reception, retry: None, backoff: BACKOFF_FIRST });
     }
@@ -193,15 +196,15 @@ impl<S: System> Hall<S> {
                 Ok((stream, peer)) => {
                     listener.backoff = BACKOFF_FIRST;
                     let patience = listener.reception.patience;
-                    let guest = (listener.reception.greet)(stream, peer);
-                    if let Some(guest) = guest {
+                    let guest = guard(|| (listener.reception.greet)(stream, peer));
+                    if let Some(guest) = guest.flatten() {
                         self.seat(guest, system, buffer, now + patience);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    (listener.reception.fail)(&error);
+                    guard(|| (listener.reception.fail)(&error));
                     listener.retry = Some(now + listener.backoff);
                     listener.backoff = (listener.backoff * 2).min(BACKOFF_LONGEST);
                     return;
@@ -219,7 +222,11 @@ impl<S: System> Hall<S> {
         let first = buffer.get_mut(..FIRST).unwrap_or_default();
         match system.read_unwatched(&mut stream, first) {
             Err(error) if is_for_later(&error) => {}
-            read => return then(stream, first.get(..read.unwrap_or(0)).unwrap_or_default()),
+            read => {
+                let first = first.get(..read.unwrap_or(0)).unwrap_or_default();
+                guard(|| then(stream, first));
+                return;
+            }
         }
         self.guests.insert_with(|key| {
             let socket = system.watch(stream, GUEST | key.index).ok()?;
@@ -249,13 +256,20 @@ impl<S: System> Hall<S> {
 
     fn leave(&mut self, index: u32, system: &mut S, first: &[u8]) {
         let Some(Waiting { socket, then }) = self.guests.remove(index) else { return };
-        then(system.unwatch(socket), first);
+        let stream = system.unwatch(socket);
+        guard(|| then(stream, first));
         while let Some((_, key)) = self.deadlines.front().copied()
             && self.guests.get(key).is_none()
         {
             self.deadlines.pop_front();
         }
     }
+}
+
+/// Calls a door. One that panics loses the connection that it was called for, and no other: its thread
+/// goes on.
+fn guard<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 /// Whether a token is of the hall.

@@ -38,6 +38,7 @@ impl Door for Porch {
 
     fn first_bytes(&self, stream: TcpStream, _: SocketAddr, bytes: &[u8]) {
         let _ = self.heard.send(bytes.to_vec());
+        assert!(bytes != PANIC, "a door may panic");
         let Some(rest) = bytes.strip_prefix(HELLO) else { return };
         let core = Connection::new(Server, Arc::new(Config::server()), now());
         if let Some(reactor) = self.reactor.upgrade() {
@@ -189,3 +190,23 @@ fn after_unlisten_nobody_comes_in_and_who_is_in_is_heard() {
 }
 
 pub(crate) const HELLO: &[u8] = b"hello\n";
+
+#[test]
+fn a_door_that_panics_loses_its_caller_and_nobody_else() {
+    let house = House::start(PATIENCE);
+    let mut guest = house.connect();
+    guest.write_all(HELLO).unwrap();
+    assert_eq!(house.heard(), HELLO);
+    let mut peer = Peer::new(guest);
+    for _ in 0..3 {
+        let mut caller = house.connect();
+        caller.write_all(PANIC).unwrap();
+        assert_eq!(house.heard(), PANIC);
+        is_closed(&caller);
+        peer.text("all is well");
+        assert_eq!(peer.read_text(), "all is well");
+    }
+}
+
+/// What the door panics at.
+const PANIC: &[u8] = b"panic";

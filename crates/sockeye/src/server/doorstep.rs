@@ -87,7 +87,7 @@ impl Doorstep {
         if !is_counted || life.is_ending() {
             return Some(tcp);
         }
-        let Some(Ok(admitted)) = routes.admit_elsewhere(&head, client) else { return Some(tcp) };
+        let Some(admitted) = routes.admit_elsewhere(&head, client) else { return Some(tcp) };
         let Ok(permit) = places.clone().try_acquire_owned() else { return Some(tcp) };
         let mut welcome = Vec::with_capacity(256);
         admitted.accepted.write(&mut welcome);

@@ -135,19 +135,17 @@ impl Routes {
         Ok(admitted)
     }
 
-    /// As [`admit`](Self::admit), for connections of another host: `None` for all else, and where
-    /// judging may take time.
+    /// Judges a request for another host; `None` for all else, for what is refused, and where judging
+    /// may take time.
     pub(super) fn admit_elsewhere(
         &self,
         head: &RequestHead<'_>,
         peer: SocketAddr,
-    ) -> Option<Result<Admitted, Rejection>> {
+    ) -> Option<Admitted> {
         if self.hook.is_some() || !head.wants_upgrade() {
             return None;
         }
-        let admitted = self.admit_by_rules(head, peer);
-        let is_here = admitted.as_ref().is_ok_and(|admitted| !admitted.is_for_elsewhere());
-        (!is_here).then_some(admitted)
+        self.admit_by_rules(head, peer).ok().filter(Admitted::is_for_elsewhere)
     }
 
     /// Judges a request as far as that takes no time.
