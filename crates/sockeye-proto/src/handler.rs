@@ -29,6 +29,19 @@ pub trait Handler: Send + 'static {
         let _ = out;
     }
 
+    /// Called when somebody has called [`Sender::wake`]; once for several calls, if they come together.
+    fn wake(&mut self, out: &mut Out<'_>) {
+        let _ = out;
+    }
+
+    /// Called when what was published to `topic` at `position` is not sent, as too much waits before
+    /// it: the connection has left the topic. [`drain`](Self::drain) follows when all that waits has
+    /// been written, and is where to catch up and subscribe again. Only hosts that publish at
+    /// positions may do this.
+    fn missed(&mut self, topic: &str, position: u64, out: &mut Out<'_>) {
+        let _ = (topic, position, out);
+    }
+
     /// Called when the connection failed: the peer broke the protocol, hit a limit or took too long.
     /// Its end follows.
     fn fail(&mut self, error: &Error) {
@@ -152,6 +165,11 @@ impl Sender {
         self.remote.send(self.connection, message);
     }
 
+    /// Calls the handler's [`wake`](Handler::wake), on its thread.
+    pub fn wake(&self) {
+        self.remote.wake(self.connection);
+    }
+
     /// Starts the closing handshake, as [`Out::close`] does.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.remote.close(self.connection, code, reason.into());
@@ -168,6 +186,9 @@ impl core::fmt::Debug for Sender {
 pub trait Remote: Send + Sync {
     /// Sends a message to a connection, if it is still there.
     fn send(&self, connection: u64, message: Arc<PreparedMessage>);
+
+    /// Calls a connection's [`Handler::wake`], if it is still there.
+    fn wake(&self, connection: u64);
 
     /// Closes a connection, if it is still there.
     fn close(&self, connection: u64, code: CloseCode, reason: Utf8Bytes);

@@ -12,7 +12,7 @@ use sockeye_proto::{
     Server, Side, Time,
 };
 
-use crate::local::Local;
+use crate::local::{Backlog, Local, Publication};
 use crate::socket::Socket;
 use crate::system::{Happening, Network, System};
 use crate::topics::{Moved, Subscriptions};
@@ -180,25 +180,72 @@ impl<H: Handler, S: System> Conn<H, S> {
         self.rest(turn)
     }
 
-    /// Sends messages that many connections get.
-    pub(crate) fn send_prepared<'m>(
+    /// Hands over what was published to the connection's topics.
+    pub(crate) fn deliver<'p>(
         &mut self,
-        messages: impl Iterator<Item = &'m PreparedMessage>,
+        publications: impl Iterator<Item = &'p Publication>,
         turn: &mut Turn<'_, H, S>,
     ) -> Stays {
-        for message in messages {
-            if self.core.is_above_high_water() {
-                // Only what the socket does not take counts against the peer.
-                self.write(turn);
-            }
-            match self.core.append_prepared(message, turn.out) {
-                Ok(()) => {}
-                // One that reads too slowly is closed, so that it notices what it missed.
-                Err(_) if self.core.is_open() => return self.close_slow(turn),
-                Err(_) => break,
+        for publication in publications {
+            if self.is_crowded(turn) && publication.backlog == Backlog::Skip {
+                self.miss(publication, turn);
+            } else if self.core.append_prepared(&publication.message, turn.out).is_err() {
+                return self.no_room(turn);
             }
         }
         self.write(turn);
+        self.rest(turn)
+    }
+
+    /// Sends a message that others may get as well.
+    pub(crate) fn send_prepared(
+        &mut self,
+        message: &PreparedMessage,
+        turn: &mut Turn<'_, H, S>,
+    ) -> Stays {
+        self.is_crowded(turn);
+        if self.core.append_prepared(message, turn.out).is_err() {
+            return self.no_room(turn);
+        }
+        self.write(turn);
+        self.rest(turn)
+    }
+
+    /// Tells whether so much waits that a sender should pause. Only what the socket does not take
+    /// counts against the peer.
+    fn is_crowded(&mut self, turn: &mut Turn<'_, H, S>) -> bool {
+        if self.core.is_above_high_water() {
+            self.write(turn);
+        }
+        self.core.is_above_high_water()
+    }
+
+    /// Ends a turn in which a message was not taken. A connection that reads too slowly is closed, so
+    /// that it notices what it missed.
+    fn no_room(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
+        if self.core.is_open() {
+            return self.close_slow(turn);
+        }
+        self.write(turn);
+        self.rest(turn)
+    }
+
+    /// Leaves the topic of what is not sent, and tells the handler, which may catch up when the queue
+    /// is empty.
+    fn miss(&mut self, publication: &Publication, turn: &mut Turn<'_, H, S>) {
+        let Publication { topic, position, .. } = publication;
+        if !self.subscriptions.contains(topic) {
+            return;
+        }
+        let moved = turn.local.topics.unsubscribe(&mut self.subscriptions, topic);
+        turn.local.moved.extend(moved);
+        self.state.wants_drain = true;
+        self.call(turn, |handler, out| handler.missed(topic, *position, out));
+    }
+
+    /// Calls the handler because somebody asked for it.
+    pub(crate) fn wake(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
+        self.call(turn, H::wake);
         self.rest(turn)
     }
 

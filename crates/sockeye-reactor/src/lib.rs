@@ -41,6 +41,7 @@ mod worker;
 pub use adopted::Adopted;
 pub use clock::now;
 pub use door::Door;
+pub use local::Backlog;
 pub use reactor::Reactor;
 pub use sockeye_proto::handler::{Handler, Out, Sent};
 pub use watchdog::Blocked;

@@ -31,7 +31,20 @@ pub(crate) struct Publication {
     pub(crate) topic: Arc<str>,
     /// Where it stands among all that is published, from 1; 0 if it has no position.
     pub(crate) position: u64,
+    pub(crate) backlog: Backlog,
     pub(crate) message: Arc<PreparedMessage>,
+}
+
+/// What becomes of a message for a connection that has more waiting to be written than its high-water
+/// mark ([`Limits::queue_high`](sockeye_proto::Limits::queue_high)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backlog {
+    /// It waits behind the rest. A connection whose queue is full is closed with 1008.
+    #[default]
+    Queue,
+    /// It is not sent: the connection leaves the topic, and its handler is told
+    /// ([`Handler::missed`]).
+    Skip,
 }
 
 impl<H: Handler, N: Network> Local<H, N> {
@@ -53,7 +66,7 @@ impl<H: Handler, N: Network> Local<H, N> {
             _ => topic.into(),
         };
         let message = Arc::new(PreparedMessage::new(message));
-        let publication = Publication { topic, position: 0, message };
+        let publication = Publication { topic, position: 0, backlog: Backlog::Queue, message };
         for other in &self.others {
             other.put(Order::Publish(publication.clone()));
         }
@@ -91,7 +104,7 @@ impl<H: Handler, N: Network> Local<H, N> {
 impl Publication {
     /// Makes one without a position.
     pub(crate) fn new(topic: &str, message: Arc<PreparedMessage>) -> Self {
-        Self { topic: topic.into(), position: 0, message }
+        Self { topic: topic.into(), position: 0, backlog: Backlog::Queue, message }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Order<H, N: Network> {
     Publish(Publication),
     /// Send a message to one connection.
     Send(Key, Arc<PreparedMessage>),
+    /// Call one connection's handler.
+    Wake(Key),
     /// Close one connection.
     Close(Key, CloseCode, Utf8Bytes),
     /// Close all connections, those that come later included.
@@ -127,7 +129,7 @@ impl<H, N: Network> Post<H, N> {
             return self.orders.push(order);
         }
         match order {
-            Order::Send(key, _) | Order::Close(key, ..) => {
+            Order::Send(key, _) | Order::Wake(key) | Order::Close(key, ..) => {
                 self.missed.connections.insert(key);
             }
             _ => self.missed.subscribers = true,
@@ -148,7 +150,7 @@ impl<H, N: Network> Order<H, N> {
             Self::Publish(Publication { message, .. }) | Self::Send(_, message) => {
                 Some(EACH + message.payload().len())
             }
-            Self::Close(..) => Some(EACH),
+            Self::Wake(_) | Self::Close(..) => Some(EACH),
             Self::Adopt(_)
             | Self::Listen(..)
             | Self::Unlisten
@@ -168,6 +170,10 @@ const EACH: usize = 128;
 impl<H: Send, N: Network> Remote for Mailbox<H, N> {
     fn send(&self, connection: u64, message: Arc<PreparedMessage>) {
         self.put(Order::Send(Key::from_number(connection), message));
+    }
+
+    fn wake(&self, connection: u64) {
+        self.put(Order::Wake(Key::from_number(connection)));
     }
 
     fn close(&self, connection: u64, code: CloseCode, reason: Utf8Bytes) {

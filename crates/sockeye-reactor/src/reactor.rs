@@ -14,7 +14,7 @@ use sockeye_proto::{CloseCode, MessageRef, PreparedMessage, Utf8Bytes};
 
 use crate::adopted::Adopted;
 use crate::door::{Door, Reception};
-use crate::local::Publication;
+use crate::local::{Backlog, Publication};
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Portable, System, Tcp};
 use crate::watchdog::{Blocked, Pulse, Watchdog};
@@ -108,15 +108,21 @@ impl<H: Handler> Reactor<H> {
 
     /// Sends a message to all subscribers of a topic.
     pub fn publish<'m>(&self, topic: &str, message: impl Into<MessageRef<'m>>) {
-        self.publish_at(topic, 0, message);
+        self.publish_at(topic, 0, Backlog::Queue, message);
     }
 
     /// As [`publish`](Self::publish), for a message that stands at `position`, from 1, among all that
     /// is published here: who joined with [`Out::subscribe_after`] gets it only if it is behind what
-    /// they have. Positions must come in order.
-    pub fn publish_at<'m>(&self, topic: &str, position: u64, message: impl Into<MessageRef<'m>>) {
+    /// they have. Positions must come in order. `backlog` says what becomes of it where much waits.
+    pub fn publish_at<'m>(
+        &self,
+        topic: &str,
+        position: u64,
+        backlog: Backlog,
+        message: impl Into<MessageRef<'m>>,
+    ) {
         let (topic, message) = (Arc::<str>::from(topic), Arc::new(PreparedMessage::new(message)));
-        let publication = Publication { topic, position, message };
+        let publication = Publication { topic, position, backlog, message };
         for thread in &self.threads {
             thread.mailbox.put(Order::Publish(publication.clone()));
         }

@@ -18,7 +18,7 @@ struct Topic {
     members: Vec<u32>,
     /// Members that have what is on its way already, and up to which position. Nobody, most of the
     /// time.
-    newcomers: Vec<(u32, u64)>,
+    newcomers: HashMap<u32, u64>,
 }
 
 /// The topics of one connection; nothing at all while it has none.
@@ -52,7 +52,7 @@ impl Topics {
         list.push((name, topic.members.len()));
         topic.members.push(index);
         if after > 0 {
-            topic.newcomers.push((index, after));
+            topic.newcomers.insert(index, after);
         }
     }
 
@@ -68,16 +68,15 @@ impl Topics {
 
     /// Tells whether a member of a topic is to get the message at a position.
     pub(crate) fn is_new_to(&self, topic: &str, index: u32, position: u64) -> bool {
-        let newcomers = self.topics.get(topic).map_or(&[][..], |topic| &topic.newcomers);
-        let known = newcomers.iter().find(|(newcomer, _)| *newcomer == index);
-        position == 0 || known.is_none_or(|(_, after)| position > *after)
+        let after = self.topics.get(topic).and_then(|topic| topic.newcomers.get(&index));
+        position == 0 || after.is_none_or(|after| position > *after)
     }
 
     /// Takes note that the message at a position has been handed out: who joined before it is no
     /// newcomer any more.
     pub(crate) fn passed(&mut self, topic: &str, position: u64) {
         if let Some(topic) = self.topics.get_mut(topic) {
-            topic.newcomers.retain(|(_, after)| *after > position);
+            topic.newcomers.retain(|_, after| *after > position);
         }
     }
 
@@ -117,7 +116,7 @@ impl Topics {
             return None;
         }
         let left = members.swap_remove(place);
-        newcomers.retain(|(index, _)| *index != left);
+        newcomers.remove(&left);
         if members.is_empty() {
             self.topics.remove(&name);
             return None;
@@ -136,6 +135,11 @@ pub(crate) struct Moved {
 }
 
 impl Subscriptions {
+    /// Tells whether a topic is among them.
+    pub(crate) fn contains(&self, topic: &str) -> bool {
+        self.0.iter().any(|list| list.iter().any(|(name, _)| **name == *topic))
+    }
+
     /// Takes note of a new place in a topic's list.
     pub(crate) fn moved(&mut self, topic: &str, place: usize) {
         let list = self.0.iter_mut().flat_map(|list| list.iter_mut());

@@ -229,8 +229,13 @@ impl<H: Handler, S: System> Worker<H, S> {
             Order::Send(key, message) => {
                 if self.connections.get(key).is_some() {
                     self.turn(key.index, now, |connection, turn| {
-                        connection.send_prepared(std::iter::once(&*message), turn)
+                        connection.send_prepared(&message, turn)
                     });
+                }
+            }
+            Order::Wake(key) => {
+                if self.connections.get(key).is_some() {
+                    self.turn(key.index, now, Conn::wake);
                 }
             }
             Order::Close(key, code, reason) => {
@@ -310,17 +315,16 @@ impl<H: Handler, S: System> Worker<H, S> {
             // A connection that leaves meanwhile changes the list.
             for index in self.local.topics.members(&first.topic).to_vec() {
                 self.turn(index, now, |connection, turn| {
-                    connection.send_prepared(publications.iter().map(|it| &*it.message), turn)
+                    connection.deliver(publications.iter(), turn)
                 });
             }
             return;
         }
         let deliveries = self.local.deliveries(&publications);
         for own in deliveries.chunk_by(|one, other| one.index == other.index) {
-            let messages = own.iter().filter_map(|delivery| publications.get(delivery.number));
-            let messages = messages.map(|publication| &*publication.message);
+            let due = own.iter().filter_map(|delivery| publications.get(delivery.number));
             let index = own.first().map_or(u32::MAX, |delivery| delivery.index);
-            self.turn(index, now, |connection, turn| connection.send_prepared(messages, turn));
+            self.turn(index, now, |connection, turn| connection.deliver(due, turn));
         }
         for Publication { topic, position, .. } in &publications {
             self.local.topics.passed(topic, *position);

@@ -31,6 +31,8 @@ pub(crate) enum Seen {
     Open(Remote),
     Message(Vec<u8>),
     Drain,
+    Wake,
+    Missed(String, u64),
     Fail(Error),
     Panicked,
     Close(CloseInfo),
@@ -100,6 +102,15 @@ impl Handler for Probe {
     fn drain(&mut self, out: &mut Out<'_>) {
         self.report(Seen::Drain);
         (self.on_drain)(out);
+    }
+
+    fn wake(&mut self, out: &mut Out<'_>) {
+        self.report(Seen::Wake);
+        ignore(out.send("awake"));
+    }
+
+    fn missed(&mut self, topic: &str, position: u64, _: &mut Out<'_>) {
+        self.report(Seen::Missed(topic.to_owned(), position));
     }
 
     fn fail(&mut self, error: &Error) {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use sockeye_proto::PreparedMessage;
-use sockeye_reactor::Adopted;
+use sockeye_reactor::{Adopted, Backlog};
 
 use crate::peer::{BINARY, TEXT, frame};
-use crate::probe::{Host, Probe, abnormal};
+use crate::probe::{Host, Probe, Seen, abnormal, eventually};
 
 #[test]
 fn a_socket_that_blocks_does_not_hold_its_thread_up() {
@@ -143,7 +143,7 @@ fn a_member_gets_what_is_published_at_positions_behind_those_it_has() {
         let reactor = reactor.upgrade().unwrap();
         for position in 2..=5 {
             // On its way while the connection joins.
-            reactor.publish_at("news", position, position.to_string().as_str());
+            reactor.publish_at("news", position, Backlog::Queue, position.to_string().as_str());
         }
         reactor.publish("news", "without a position");
         out.subscribe_after("news", 3);
@@ -153,6 +153,49 @@ fn a_member_gets_what_is_published_at_positions_behind_those_it_has() {
     for text in ["4", "5", "without a position"] {
         assert_eq!(member.read_text(), text);
     }
-    host.reactor.publish_at("news", 6, "6");
+    host.reactor.publish_at("news", 6, Backlog::Queue, "6");
     assert_eq!(member.read_text(), "6");
+}
+
+#[test]
+fn a_member_that_does_not_read_leaves_a_topic_that_skips_and_comes_back_when_all_has_left() {
+    let host = Host::one();
+    let (probe, watch) = Probe::new();
+    let probe = probe
+        .on_open(|out| ["news", "mail"].iter().for_each(|topic| out.subscribe_after(topic, 0)));
+    let mut late = host.connect(probe.on_drain(|out| out.subscribe_after("news", 9_000)));
+    let (probe, _watch) = Probe::new();
+    let mut quick = host.connect(probe.on_open(|out| out.subscribe("news")));
+    watch.opened();
+    quick.text("it has joined");
+    assert_eq!(quick.read_text(), "it has joined");
+
+    let payload = |position: u64| {
+        let mut payload = vec![0; 4_000];
+        payload[..8].copy_from_slice(&position.to_le_bytes());
+        payload
+    };
+    let publish = |topic, position, backlog| {
+        host.reactor.publish_at(topic, position, backlog, &payload(position)[..]);
+    };
+    let mut position = 0;
+    let first = loop {
+        position += 1;
+        publish("news", position, Backlog::Skip);
+        assert_eq!(quick.frame().payload, payload(position), "nobody waits for the late one");
+        if let Some(Seen::Missed(topic, first)) = watch.so_far().pop() {
+            assert_eq!(topic, "news");
+            break first;
+        }
+    };
+    publish("news", 8_999, Backlog::Skip);
+    // A topic that queues goes on.
+    publish("mail", 9_000, Backlog::Queue);
+    for position in 1..first {
+        assert_eq!(late.frame().payload, payload(position));
+    }
+    assert_eq!(late.frame().payload, payload(9_000));
+    eventually(|| watch.so_far().iter().any(|seen| matches!(seen, Seen::Drain)));
+    publish("news", 9_001, Backlog::Skip);
+    assert_eq!(late.frame().payload, payload(9_001));
 }

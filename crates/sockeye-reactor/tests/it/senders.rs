@@ -5,7 +5,7 @@ use std::thread;
 use sockeye_proto::Config;
 
 use crate::peer::CLOSE;
-use crate::probe::{Host, Probe};
+use crate::probe::{Host, Probe, Seen};
 
 #[test]
 fn what_one_thread_sends_arrives_in_order_and_nothing_of_several_is_lost() {
@@ -31,6 +31,21 @@ fn what_one_thread_sends_arrives_in_order_and_nothing_of_several_is_lost() {
         *next += 1;
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_handler_that_is_woken_speaks_behind_what_was_sent_before() {
+    let host = Host::one();
+    let (mut peer, watch) = host.echo();
+    let sender = watch.opened();
+    let waking = sender.clone();
+    thread::spawn(move || {
+        sender.send("before");
+        waking.wake();
+    });
+    assert_eq!(peer.read_text(), "before");
+    assert_eq!(peer.read_text(), "awake");
+    assert!(matches!(watch.next(), Seen::Wake));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use sockeye_proto::{CloseCode, PreparedMessage, Utf8Bytes};
 pub(crate) enum Order {
     /// Send a message.
     Send(Arc<PreparedMessage>),
+    /// Call the handler.
+    Wake,
     /// Start the closing handshake.
     Close(CloseCode, Utf8Bytes),
 }
@@ -108,6 +110,12 @@ impl Remote for Mailbox {
         }
     }
 
+    fn wake(&self, _: u64) {
+        if let Some(waker) = self.put(Order::Wake) {
+            waker.wake();
+        }
+    }
+
     fn close(&self, _: u64, code: CloseCode, reason: Utf8Bytes) {
         if let Some(waker) = self.put(Order::Close(code, reason)) {
             waker.wake();
@@ -120,6 +128,7 @@ impl Order {
     fn cost(&self) -> usize {
         let payload = match self {
             Self::Send(message) => message.payload().len(),
+            Self::Wake => 0,
             Self::Close(_, reason) => reason.len(),
         };
         size_of::<Self>() + payload

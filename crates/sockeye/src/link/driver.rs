@@ -232,6 +232,7 @@ impl<H: Handler> Driver<H> {
                         break;
                     }
                 }
+                Order::Wake => self.call(link, cx, H::wake),
                 Order::Close(code, reason) => {
                     link.reply(|reply| reply.close_in_any_case(code, &reason));
                 }
