@@ -186,8 +186,12 @@ impl<H: Handler, S: System> Conn<H, S> {
         publications: impl Iterator<Item = &'p Publication>,
         turn: &mut Turn<'_, H, S>,
     ) -> Stays {
+        let mut has_missed = false;
         for publication in publications {
-            if self.is_crowded(turn) && publication.backlog == Backlog::Skip {
+            if has_missed && !self.subscriptions.contains(&publication.topic) {
+                // It has left since these were counted out.
+            } else if self.is_crowded(turn) && publication.backlog == Backlog::Skip {
+                has_missed = true;
                 self.miss(publication, turn);
             } else if self.core.append_prepared(&publication.message, turn.out).is_err() {
                 return self.no_room(turn);
@@ -234,9 +238,6 @@ impl<H: Handler, S: System> Conn<H, S> {
     /// is empty.
     fn miss(&mut self, publication: &Publication, turn: &mut Turn<'_, H, S>) {
         let Publication { topic, position, .. } = publication;
-        if !self.subscriptions.contains(topic) {
-            return;
-        }
         let moved = turn.local.topics.unsubscribe(&mut self.subscriptions, topic);
         turn.local.moved.extend(moved);
         self.state.wants_drain = true;

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// Refuses names that no topic may have.
-fn check_topic(request: &Incoming) -> Result<(), Rejection> {
+fn check_topic(request: &mut Incoming) -> Result<(), Rejection> {
     match request.param("topic") {
         Some(topic) if topic.len() > MAX_TOPIC => {
             let text = format!("A topic's name has at most {MAX_TOPIC} bytes.\n");

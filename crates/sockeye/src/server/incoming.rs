@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri};
 use sockeye_proto::handshake::{Rejection, RequestHead};
 
 /// The request that asked for a WebSocket.
@@ -12,6 +12,7 @@ pub struct Incoming {
     headers: HeaderMap,
     params: Vec<(String, String)>,
     peer: Option<SocketAddr>,
+    extensions: Extensions,
 }
 
 impl Incoming {
@@ -27,7 +28,7 @@ impl Incoming {
                 headers.append(name, value);
             }
         }
-        Ok(Self { uri, headers, params: Vec::new(), peer })
+        Ok(Self { uri, headers, params: Vec::new(), peer, extensions: Extensions::new() })
     }
 
     #[cfg(feature = "server")]
@@ -38,6 +39,17 @@ impl Incoming {
     /// Returns the target: path and query.
     pub fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    /// Returns what the application has attached to the request, such as who it is from.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Returns what is attached to the request, to attach more: in
+    /// [`Server::check`](crate::Server::check), say, for whoever serves the connection.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
     }
 
     /// Returns all headers.

@@ -198,10 +198,11 @@ impl Server {
     }
 
     /// As [`authorize`](Self::authorize), for what takes no time to judge; it comes first. Connections
-    /// that are [handed over](Self::hand_over) can then be answered where they arrive.
+    /// that are [handed over](Self::hand_over) can then be answered where they arrive. What it attaches to
+    /// the request ([`Incoming::extensions_mut`]) goes with it.
     pub fn check<F>(mut self, check: F) -> Self
     where
-        F: Fn(&Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
+        F: Fn(&mut Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
     {
         self.routes.set_check(check);
         self

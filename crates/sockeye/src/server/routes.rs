@@ -31,7 +31,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handler = Arc<dyn Fn(WebSocket, Incoming) -> BoxFuture<Result<()>> + Send + Sync>;
 type Taker = Arc<dyn Fn(HandedOver) + Send + Sync>;
 type Hook = Arc<dyn Fn(&Incoming) -> BoxFuture<Result<(), Rejection>> + Send + Sync>;
-type Check = Arc<dyn Fn(&Incoming) -> Result<(), Rejection> + Send + Sync>;
+type Check = Arc<dyn Fn(&mut Incoming) -> Result<(), Rejection> + Send + Sync>;
 
 /// The handlers of a server and what a request must pass before one runs.
 #[derive(Default)]
@@ -115,7 +115,7 @@ impl Routes {
 
     pub(super) fn set_check(
         &mut self,
-        check: impl Fn(&Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
+        check: impl Fn(&mut Incoming) -> Result<(), Rejection> + Send + Sync + 'static,
     ) {
         self.check = Some(Arc::new(check));
     }
@@ -169,7 +169,7 @@ impl Routes {
         let not_decoded = || Rejection::new(400, text).with_rule("target");
         incoming.set_params(params.ok_or_else(not_decoded)?);
         if let Some(check) = &self.check {
-            let verdict = catch_unwind(AssertUnwindSafe(|| check(&incoming)));
+            let verdict = catch_unwind(AssertUnwindSafe(|| check(&mut incoming)));
             verdict.unwrap_or_else(|_| Err(judge_panicked()))?;
         }
         let (destination, topics) = (found.value.clone(), self.topics.clone());

@@ -110,7 +110,7 @@ async fn a_path_of_this_host_is_served_by_its_handler() {
 
 #[tokio::test]
 async fn what_is_refused_is_refused_as_ever() {
-    let check = |request: &sockeye::Incoming| match request.param("name") {
+    let check = |request: &mut sockeye::Incoming| match request.param("name") {
         Some("closed") => Err(Rejection::new(403, "It is closed.\n")),
         Some("panic") => panic!("a check may panic"),
         _ => Ok(()),
