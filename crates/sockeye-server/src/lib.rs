@@ -8,5 +8,10 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod clock;
 pub mod envelope;
 pub mod fetch;
+pub mod http;
+pub mod policy;
+mod random;
+pub mod subscriber;

@@ -1,0 +1,188 @@
+//! A subscriber of its own: what it has missed, then what is published, one item at a time.
+//!
+//! For doors that serve each client by a task: streams, polls, SockJS, Socket.IO. Publishing only
+//! puts a message into the subscriber's queue and wakes its task, so that a reader that stalls
+//! delays nobody; what becomes of a full queue is for the topics' rules.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use sockeye_hub::{
+    Gap, Hub, Id, Item, Joined, Listener, Message, Queue, QueueLimits, Refused, Since, TopicName,
+};
+
+/// Gets the messages of topics, in the order of each topic, and the gaps among them. Leaves its
+/// topics when it is dropped.
+pub struct Subscriber {
+    hub: Arc<Hub>,
+    mailbox: Arc<Mailbox>,
+    topics: Vec<TopicName>,
+    /// What was missed, before anything live.
+    backlog: VecDeque<Item>,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subscribed {
+    /// Where the subscriber stands before the first message that it gets, and once it has been
+    /// told of the gaps.
+    pub cursor: Id,
+    /// The topics that could not be joined, and why.
+    pub refused: Vec<(TopicName, Refused)>,
+}
+
+/// Where publishers put messages for a subscriber.
+struct Mailbox(Mutex<Waiting>);
+
+struct Waiting {
+    queue: Queue,
+    waker: Option<Waker>,
+}
+
+impl Subscriber {
+    /// Makes a subscriber without topics, for which so much may wait.
+    pub fn new(hub: Arc<Hub>, limits: QueueLimits) -> Self {
+        let waiting = Waiting { queue: Queue::new(limits), waker: None };
+        let mailbox = Arc::new(Mailbox(Mutex::new(waiting)));
+        Self { hub, mailbox, topics: Vec::new(), backlog: VecDeque::new() }
+    }
+
+    /// Joins topics; those that it is in already are passed over. Their gaps and what was missed
+    /// come next, in order over all of them, and then what is live.
+    pub fn subscribe(&mut self, topics: &[TopicName], since: Since, now: Duration) -> Subscribed {
+        let new: Vec<_> = topics.iter().filter(|topic| !self.has(topic)).cloned().collect();
+        let Joined { recovered, gaps, refused, cursor, .. } =
+            self.hub.subscribe(&new, since, &self.listener(), now);
+        for topic in new {
+            if !self.has(&topic) && refused.iter().all(|(name, _)| *name != topic) {
+                self.topics.push(topic);
+            }
+        }
+        let cursor = match recovered.first() {
+            Some(first) => Id { seq: first.id.seq.saturating_sub(1), ..first.id },
+            None => cursor,
+        };
+        // What is refused was looked for all the same, but is nobody's to get.
+        let joined =
+            |message: &Arc<Message>| refused.iter().all(|(name, _)| *name != message.topic);
+        self.backlog.extend(gaps.into_iter().map(Item::Gap));
+        self.backlog.extend(recovered.into_iter().filter(joined).map(Item::Message));
+        Subscribed { cursor, refused }
+    }
+
+    /// Leaves a topic, of which nothing comes any more. Tells whether it was in it.
+    pub fn unsubscribe(&mut self, topic: &TopicName) -> bool {
+        let Some(place) = self.topics.iter().position(|one| one == topic) else {
+            return false;
+        };
+        let topic = self.topics.swap_remove(place);
+        self.hub.unsubscribe(&topic, &self.listener());
+        self.mailbox.lock().queue.forget(&topic);
+        self.backlog.retain(|item| match item {
+            Item::Gap(gap) => gap.topic != topic,
+            Item::Message(message) => message.topic != topic,
+        });
+        true
+    }
+
+    /// Returns the topics that it is in.
+    pub fn topics(&self) -> &[TopicName] {
+        &self.topics
+    }
+
+    /// Returns the gaps that stand before anything else, and takes them out.
+    pub fn take_gaps(&mut self) -> Vec<Gap> {
+        let is_gap = |item: &&Item| matches!(item, Item::Gap(_));
+        let count = self.backlog.iter().take_while(is_gap).count();
+        let gaps = self.backlog.drain(..count).filter_map(|item| match item {
+            Item::Gap(gap) => Some(gap),
+            Item::Message(_) => None,
+        });
+        gaps.collect()
+    }
+
+    /// Returns what comes next if it is there.
+    pub fn try_next(&mut self) -> Option<Item> {
+        self.backlog.pop_front().or_else(|| self.mailbox.lock().queue.pop())
+    }
+
+    /// Returns what comes next; `None` when nothing more comes, since it has read too slowly and
+    /// must come back with its cursor.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
+        if let Some(item) = self.backlog.pop_front() {
+            return Poll::Ready(Some(item));
+        }
+        let mut waiting = self.mailbox.lock();
+        if let Some(item) = waiting.queue.pop() {
+            return Poll::Ready(Some(item));
+        }
+        if waiting.queue.has_overflowed() {
+            return Poll::Ready(None);
+        }
+        if !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            waiting.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Waits for what comes next. Nothing is lost when the wait is given up.
+    pub async fn next(&mut self) -> Option<Item> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Tells whether it has read too slowly, so that nothing is added to what waits.
+    pub fn has_overflowed(&self) -> bool {
+        self.mailbox.lock().queue.has_overflowed()
+    }
+
+    /// Returns how many messages were dropped because it read too slowly.
+    pub fn dropped(&self) -> u64 {
+        self.mailbox.lock().queue.dropped()
+    }
+
+    fn has(&self, topic: &TopicName) -> bool {
+        self.topics.contains(topic)
+    }
+
+    fn listener(&self) -> Arc<dyn Listener> {
+        self.mailbox.clone()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let listener = self.listener();
+        for topic in &self.topics {
+            self.hub.unsubscribe(topic, &listener);
+        }
+    }
+}
+
+impl std::fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscriber").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Mailbox {
+    fn deliver(&self, message: &Arc<Message>) {
+        let waker = {
+            let mut waiting = self.lock();
+            waiting.queue.push(message.clone());
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
