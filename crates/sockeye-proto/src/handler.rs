@@ -120,6 +120,12 @@ impl<'a> Out<'a> {
         self.0.subscribe_after(topic, position);
     }
 
+    /// Sends, before this returns, what was published to this connection's topics up to `position` and
+    /// is still on its way. So what is sent next stands behind all of it.
+    pub fn catch_up(&mut self, position: u64) {
+        self.0.catch_up(position);
+    }
+
     /// Undoes [`subscribe`](Self::subscribe).
     pub fn unsubscribe(&mut self, topic: &str) {
         self.0.unsubscribe(topic);
@@ -211,6 +217,10 @@ pub trait Outlet {
     /// Subscribes the connection, to what has a position behind this one, or none. A host that
     /// publishes without positions need not look at it.
     fn subscribe_after(&mut self, topic: &str, position: u64);
+
+    /// Sends what is on its way to the connection up to a position. A host that publishes without
+    /// positions need not do anything.
+    fn catch_up(&mut self, position: u64);
 
     /// Ends a subscription.
     fn unsubscribe(&mut self, topic: &str);

@@ -252,7 +252,7 @@ impl<H: Handler, S: System> Conn<H, S> {
 
     /// Closes a connection that misses messages.
     pub(crate) fn close_slow(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
-        self.close(CloseCode::POLICY, "slow consumer", turn)
+        self.close(CloseCode::POLICY, SLOW, turn)
     }
 
     /// Starts the closing handshake.
@@ -487,6 +487,15 @@ impl<H: Handler, N: Network> Outlet for Outbox<'_, '_, H, N> {
         self.local.topics.subscribe(self.index, self.subscriptions, topic, position);
     }
 
+    fn catch_up(&mut self, position: u64) {
+        let due = self.local.catch_up(self.index, self.subscriptions, position);
+        for message in due {
+            if self.reply.append_prepared(&message).is_err() {
+                return self.close(CloseCode::POLICY, SLOW);
+            }
+        }
+    }
+
     fn unsubscribe(&mut self, topic: &str) {
         if let Some(moved) = self.local.topics.unsubscribe(self.subscriptions, topic) {
             self.local.moved.push(moved);
@@ -515,6 +524,9 @@ fn guard<H: Handler>(handler: &mut H, act: impl FnOnce(&mut H)) -> bool {
     }
     returned
 }
+
+/// What a peer is told that reads too slowly.
+const SLOW: &str = "slow consumer";
 
 /// Reads per turn, so that a peer that never stops sending leaves room for others.
 const READS: usize = 16;

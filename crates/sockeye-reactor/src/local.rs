@@ -1,15 +1,16 @@
 //! What a handler can reach on its thread beside its own connection: topics, what is published, and the
 //! post.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sockeye_proto::handler::{Handler, Sender};
 use sockeye_proto::{MessageRef, PreparedMessage};
 
-use crate::mailbox::{Mailbox, Order};
+use crate::mailbox::{Mailbox, Missed, Order, Post};
 use crate::slab::Key;
 use crate::system::Network;
-use crate::topics::{Moved, Topics};
+use crate::topics::{Moved, Subscriptions, Topics};
 
 /// What the connections of a thread share.
 pub(crate) struct Local<H, N: Network> {
@@ -20,6 +21,9 @@ pub(crate) struct Local<H, N: Network> {
     pub(crate) key: Option<Key>,
     /// What was published in this turn, in order.
     publications: Vec<Publication>,
+    /// What the thread was asked to do and has not done, in order.
+    orders: VecDeque<Order<H, N>>,
+    missed: Missed,
     /// This thread's own post, and the other threads'.
     own: Arc<Mailbox<H, N>>,
     others: Vec<Arc<Mailbox<H, N>>>,
@@ -49,14 +53,53 @@ pub enum Backlog {
 
 impl<H: Handler, N: Network> Local<H, N> {
     pub(crate) fn new(own: Arc<Mailbox<H, N>>, others: Vec<Arc<Mailbox<H, N>>>) -> Self {
-        let (topics, moved, publications) = Default::default();
-        Self { topics, moved, key: None, publications, own, others }
+        let (topics, moved, publications, orders, missed) = Default::default();
+        Self { topics, moved, key: None, publications, orders, missed, own, others }
     }
 
     /// Returns a handle to the connection whose turn it is.
     pub(crate) fn sender(&self) -> Sender {
         let nobody = u64::MAX;
         Sender::new(self.own.clone(), self.key.map_or(nobody, Key::number))
+    }
+
+    /// Takes what others have asked for since the last time.
+    pub(crate) fn take_post(&mut self) {
+        let Post { orders, missed, .. } = self.own.take();
+        self.orders.extend(orders);
+        self.missed.extend(missed);
+    }
+
+    /// Returns what to do next.
+    pub(crate) fn next_order(&mut self) -> Option<Order<H, N>> {
+        self.orders.pop_front()
+    }
+
+    /// Returns who missed messages for want of room in the post.
+    pub(crate) fn take_missed(&mut self) -> Missed {
+        std::mem::take(&mut self.missed)
+    }
+
+    /// Returns what is on its way to a connection up to a position, and takes note that it has that.
+    pub(crate) fn catch_up(
+        &mut self,
+        index: u32,
+        own: &Subscriptions,
+        position: u64,
+    ) -> Vec<Arc<PreparedMessage>> {
+        self.take_post();
+        let ordered = self.orders.iter().filter_map(|order| match order {
+            Order::Publish(publication) => Some(publication),
+            _ => None,
+        });
+        let due = self.publications.iter().chain(ordered).filter(|publication| {
+            (1..=position).contains(&publication.position)
+                && own.contains(&publication.topic)
+                && self.topics.is_new_to(&publication.topic, index, publication.position)
+        });
+        let due = due.map(|publication| publication.message.clone()).collect();
+        self.topics.caught_up(index, own, position);
+        due
     }
 
     /// Publishes here, at the end of the turn, and on the other threads.

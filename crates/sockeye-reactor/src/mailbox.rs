@@ -56,6 +56,14 @@ pub(crate) struct Missed {
     pub(crate) subscribers: bool,
 }
 
+impl Missed {
+    /// Adds those of a later time.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.connections.extend(other.connections);
+        self.subscribers |= other.subscribers;
+    }
+}
+
 /// The post of one thread.
 pub(crate) struct Mailbox<H, N: Network> {
     /// `None` once the thread has ended.

@@ -72,6 +72,16 @@ impl Topics {
         position == 0 || after.is_none_or(|after| position > *after)
     }
 
+    /// Takes note that a connection has all of its topics up to a position.
+    pub(crate) fn caught_up(&mut self, index: u32, own: &Subscriptions, position: u64) {
+        for (name, _) in own.0.iter().flat_map(|list| list.iter()) {
+            if let Some(topic) = self.topics.get_mut(name) {
+                let after = topic.newcomers.entry(index).or_default();
+                *after = position.max(*after);
+            }
+        }
+    }
+
     /// Takes note that the message at a position has been handed out: who joined before it is no
     /// newcomer any more.
     pub(crate) fn passed(&mut self, topic: &str, position: u64) {

@@ -115,15 +115,16 @@ impl<H: Handler, S: System> Worker<H, S> {
         for happening in happened.drain(..) {
             self.attend(happening, now);
         }
-        let post = self.mailbox.take();
-        for order in post.orders {
+        self.local.take_post();
+        while let Some(order) = self.local.next_order() {
             match order {
                 Order::Stop => return Ok(false),
                 order => self.obey(order, now),
             }
         }
         self.hand_out(now);
-        self.close_who_missed(&post.missed, now);
+        let missed = self.local.take_missed();
+        self.close_who_missed(&missed, now);
         let heard = self.heard.until();
         self.hall.advance(&mut self.system, &mut self.buffer, heard, now);
         self.wheel.advance(heard, |index| due.push(index));

@@ -8,6 +8,7 @@ use crate::close::{CloseCode, MAX_REASON};
 use crate::error::Error;
 use crate::handler::Sent;
 use crate::message::MessageRef;
+use crate::prepared::PreparedMessage;
 use crate::role::Role;
 use crate::time::Time;
 
@@ -41,6 +42,14 @@ impl<'a, R: Role> Reply<'a, R> {
         options: SendOptions,
     ) -> Result<(), Error> {
         self.connection.send_with(message, options, self.out)
+    }
+
+    /// Sends a message that others get as well, as [`Connection::append_prepared`] does.
+    ///
+    /// # Errors
+    /// As [`Connection::append_prepared`].
+    pub fn append_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.connection.append_prepared(message, self.out)
     }
 
     /// Sends a ping, as [`Connection::ping`] does.

@@ -6,7 +6,7 @@ use sockeye_proto::PreparedMessage;
 use sockeye_reactor::{Adopted, Backlog};
 
 use crate::peer::{BINARY, TEXT, frame};
-use crate::probe::{Host, Probe, Seen, abnormal, eventually};
+use crate::probe::{Host, Probe, Seen, abnormal, eventually, ignore};
 
 #[test]
 fn a_socket_that_blocks_does_not_hold_its_thread_up() {
@@ -198,4 +198,34 @@ fn a_member_that_does_not_read_leaves_a_topic_that_skips_and_comes_back_when_all
     eventually(|| watch.so_far().iter().any(|seen| matches!(seen, Seen::Drain)));
     publish("news", 9_001, Backlog::Skip);
     assert_eq!(late.frame().payload, payload(9_001));
+}
+
+#[test]
+fn a_member_that_catches_up_speaks_behind_what_was_on_its_way() {
+    let host = Host::one();
+    let (probe, watch) = Probe::new();
+    let reactor = Arc::downgrade(&host.reactor);
+    let mut position = 0;
+    let probe = probe.on_open(|out| out.subscribe("news")).on_message(move |_, out| {
+        let reactor = reactor.upgrade().unwrap();
+        for _ in 0..3 {
+            position += 1;
+            let text = position.to_string();
+            reactor.publish_at("news", position, Backlog::Queue, text.as_str());
+            reactor.publish_at("mail", position, Backlog::Queue, text.as_str());
+        }
+        out.catch_up(position - 1);
+        ignore(out.send("behind all but one"));
+        out.catch_up(position - 1);
+    });
+    let mut member = host.connect(probe);
+    watch.opened();
+    member.text("go");
+    for text in ["1", "2", "behind all but one", "3"] {
+        assert_eq!(member.read_text(), text);
+    }
+    member.text("again");
+    for text in ["4", "5", "behind all but one", "6"] {
+        assert_eq!(member.read_text(), text);
+    }
 }

@@ -358,6 +358,8 @@ impl Outlet for Outbox<'_, '_> {
         self.places.subscribe(topic, self.most_post());
     }
 
+    fn catch_up(&mut self, _: u64) {}
+
     fn unsubscribe(&mut self, topic: &str) {
         self.places.unsubscribe(topic);
     }
