@@ -10,3 +10,4 @@
 pub mod auth;
 pub mod envelope;
 pub mod fetch;
+pub mod protocol;
