@@ -16,10 +16,18 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice))]
 
+mod burst;
+mod command;
+mod grant;
 mod host;
 mod rate;
+mod refusal;
+mod reply;
+mod requests;
 mod session;
 mod settings;
+mod subscribe;
+mod waiting;
 
 pub use host::{Host, Question, Verdict};
 pub use rate::{Excess, Rate};
