@@ -28,13 +28,22 @@ pub(crate) struct Frame {
 /// What a client wants.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    History { topic: TopicName, since: Since, order: Order, limit: usize },
+    History(Stretch),
     Ping,
     Presence { topic: TopicName, after: Option<Label>, limit: usize },
     Publish(Publication),
     Refresh { token: String },
     Subscribe(Subscribe),
     Unsubscribe { topics: Vec<TopicName> },
+}
+
+/// A part of a topic's history.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) topic: TopicName,
+    pub(crate) since: Since,
+    pub(crate) order: Order,
+    pub(crate) limit: usize,
 }
 
 /// A wish to get messages.
@@ -108,12 +117,12 @@ impl Members {
             true => (Order::NewestFirst, Since::Now),
             false => (Order::OldestFirst, Since::Oldest),
         };
-        Ok(Command::History {
+        Ok(Command::History(Stretch {
             topic: self.topic()?,
             since: self.since()?.unwrap_or(start),
             order,
             limit: self.limit()?,
-        })
+        }))
     }
 
     fn presence(mut self) -> Result<Command, Refusal> {

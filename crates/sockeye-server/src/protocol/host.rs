@@ -15,9 +15,10 @@ use crate::auth::{Act, Denied, Grant};
 /// follows its topic from before its number. It does so after the call of the session, not within.
 ///
 /// A connection for which too much waits is given nothing live: the host calls
-/// [`Session::lagged`](super::Session::lagged) for each message that it holds back, of whatever
-/// topic, until it calls [`Session::resume`](super::Session::resume) once enough has been read. As
-/// long as too much waits it gives the session no commands either, since their answers wait as well.
+/// [`Session::lagged`](super::Session::lagged) for each message of a followed topic that it holds
+/// back, and holds back all as long as [`Session::is_behind`](super::Session::is_behind). Once
+/// enough has been read it calls [`Session::resume`](super::Session::resume). As long as too much
+/// waits it gives the session no commands either, since their answers wait as well.
 pub trait Host {
     /// Sends a text frame, in the order of the calls.
     fn send(&mut self, text: &str);

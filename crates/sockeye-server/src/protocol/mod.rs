@@ -27,6 +27,10 @@ mod requests;
 mod session;
 mod settings;
 mod subscribe;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use host::{Host, Question, Verdict};

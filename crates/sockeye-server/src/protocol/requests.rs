@@ -1,9 +1,9 @@
 //! Commands that leave nothing behind in the session: publishing, reading histories and members.
 
-use sockeye_hub::{Label, Member, Order, Publication, Since, TopicName};
+use sockeye_hub::{Label, Member, Publication, TopicName};
 
 use super::burst::render_within;
-use super::command::Reference;
+use super::command::{Reference, Stretch};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::session::{Session, hub_time};
@@ -25,11 +25,11 @@ impl Session {
     pub(super) fn history(
         &self,
         reference: Option<&Reference>,
-        (topic, since): (&TopicName, Since),
-        (order, limit): (Order, usize),
+        wanted: &Stretch,
         now: Moment,
     ) -> Reply {
-        let page = self.service.hub.history(topic, since, order, limit, hub_time(now));
+        let Stretch { topic, since, order, limit } = wanted;
+        let page = self.service.hub.history(topic, *since, *order, *limit, hub_time(now));
         let frames = render_within(page.messages.iter(), self.service.settings.limits.burst);
         let last = frames.len().checked_sub(1).and_then(|last| page.messages.get(last));
         let is_cut = frames.len() < page.messages.len();

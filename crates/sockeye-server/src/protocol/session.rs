@@ -152,10 +152,6 @@ impl Session {
         host.close(code, reason);
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     /// Counts a frame. Tells whether it is within the rate; `None` if it is not to be answered.
     fn admit_frame(&mut self, now: Moment, host: &mut impl Host) -> Option<bool> {
         self.handle_timeout(now, host);
@@ -206,9 +202,8 @@ impl Session {
     /// Returns what must be asked before a command can be carried out.
     fn undecided(&self, command: &Command, now: SystemTime) -> Option<Question> {
         let (act, topics) = match command {
-            Command::History { topic, .. } | Command::Presence { topic, .. } => {
-                (Act::Subscribe, std::slice::from_ref(topic))
-            }
+            Command::History(wanted) => (Act::Subscribe, std::slice::from_ref(&wanted.topic)),
+            Command::Presence { topic, .. } => (Act::Subscribe, std::slice::from_ref(topic)),
             Command::Publish(publication) => {
                 (Act::Publish, std::slice::from_ref(&publication.topic))
             }
@@ -225,9 +220,9 @@ impl Session {
     fn perform(&mut self, call: Call, permits: &Permits, now: Moment, host: &mut impl Host) {
         let reference = call.reference.as_ref();
         let done = match call.command {
-            Command::History { topic, since, order, limit } => self
-                .permit(Act::Subscribe, &topic, permits, now)
-                .map(|()| self.history(reference, (&topic, since), (order, limit), now)),
+            Command::History(wanted) => self
+                .permit(Act::Subscribe, &wanted.topic, permits, now)
+                .map(|()| self.history(reference, &wanted, now)),
             Command::Ping => Ok(Reply::ok(reference)),
             Command::Presence { topic, after, limit } => self
                 .permit(Act::Subscribe, &topic, permits, now)
