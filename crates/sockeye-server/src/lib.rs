@@ -15,3 +15,4 @@ pub mod http;
 pub mod policy;
 mod random;
 pub mod subscriber;
+pub mod protocol;

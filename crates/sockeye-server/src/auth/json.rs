@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// It is nested deeper than 16 levels.
+    /// It is nested deeper than is allowed.
     Depth,
     /// An object has a member twice.
     Duplicate,
@@ -33,14 +33,22 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Reads one document. Its length is the caller's to bound.
+/// Reads one document of at most 16 levels. Its length is the caller's to bound.
 ///
 /// # Errors
 /// The rule that the document breaks.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse_within(DEPTH, bytes)
+}
+
+/// Reads one document of at most so many levels, which must be fewer than the 128 of serde_json.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_within(levels: usize, bytes: &[u8]) -> Result<Value, JsonError> {
     let fault = Cell::new(JsonError::Syntax);
     let mut parser = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { levels: DEPTH, fault: &fault }.deserialize(&mut parser);
+    let value = Strict { levels, fault: &fault }.deserialize(&mut parser);
     value.and_then(|value| parser.end().map(|()| value)).map_err(|_| fault.get())
 }
 

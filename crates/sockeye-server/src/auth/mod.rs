@@ -17,7 +17,7 @@ mod api_keys;
 mod credentials;
 mod denied;
 mod grant;
-mod json;
+pub(crate) mod json;
 pub mod jwt;
 pub mod keys;
 mod mint;

@@ -1,0 +1,6 @@
+//! What sessions answer, on a host of the tests.
+
+mod commands;
+mod grants;
+mod input;
+mod topics;
