@@ -71,7 +71,7 @@ impl File {
     pub(super) fn apply(&self, draft: &mut Draft) -> Result<(), ConfigError> {
         let table = DeTable::parse(&self.text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
-            self.refuse(offset, one_line(error.message()))
+            self.refuse(offset, self.syntax(&error))
         })?;
         self.apply_table(Table { entries: table.get_ref(), prefix: "" }, draft)
     }
@@ -160,6 +160,17 @@ impl File {
                 let text = format!("{path}: found a value; allowed is a section, [{path}]");
                 Err(self.refuse(value.span().start, text))
             }
+        }
+    }
+
+    /// Says what is wrong with the syntax, without the text, which may be a secret; but a key that is
+    /// there twice is named.
+    fn syntax(&self, error: &toml::de::Error) -> String {
+        let message = one_line(error.message());
+        let name = error.span().and_then(|span| self.text.get(span));
+        match name.filter(|_| message.starts_with("duplicate key")) {
+            Some(name) => format!("{message} {}", shown(name)),
+            None => message,
         }
     }
 

@@ -117,6 +117,10 @@ impl<T: Scalar> Field for Option<Vec<T>> {
     fn get(&self) -> Option<Value> {
         self.as_ref().and_then(Field::get)
     }
+
+    fn clear(&mut self) {
+        *self = None;
+    }
 }
 
 impl Scalar for bool {
