@@ -145,9 +145,14 @@ pub(crate) async fn run(
 
 /// Says on standard error why the command failed, in one line.
 pub(crate) fn report(problem: &str) -> ExitCode {
-    // If that cannot be written either, the exit code still tells.
-    let _ = writeln!(io::stderr(), "sockeye: {problem}");
+    complain(&format!("sockeye: {problem}"));
     ExitCode::FAILURE
+}
+
+/// Says a line on standard error.
+pub(crate) fn complain(line: &str) {
+    // If that cannot be written either, the exit code still tells.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Says a line on standard output.

@@ -1,6 +1,8 @@
 //! The command `sockeye`: a WebSocket server, client and toolbox in one binary.
 #![forbid(unsafe_code)]
 
+mod check_config;
+mod config_args;
 mod conform;
 mod connect;
 mod data_plane;
@@ -9,6 +11,7 @@ mod listen;
 mod log;
 mod serve;
 mod terminal;
+mod token;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,10 @@ enum Command {
     Connect(connect::Args),
     /// Test how well a WebSocket server or client keeps to the protocol.
     Conform(conform::Args),
+    /// Check a configuration of serve and print what it comes to.
+    CheckConfig(check_config::Args),
+    /// Make a token for trying out serve with auth.
+    Token(token::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +54,8 @@ fn main() -> ExitCode {
             Command::Echo(args) => echo::run(args).await,
             Command::Connect(args) => connect::run(args).await.into(),
             Command::Conform(args) => conform::run(args).await,
+            Command::CheckConfig(args) => check_config::run(args),
+            Command::Token(args) => token::run(args),
         }
     });
     // A look-up of a name that nobody waits for any more must not hold the process up.

@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod clock;
 pub mod envelope;
+pub mod config;
 pub mod fetch;
 pub mod http;
 pub mod policy;

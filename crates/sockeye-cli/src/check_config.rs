@@ -1,0 +1,48 @@
+//! `sockeye check-config`: what a configuration comes to, without serving.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sockeye::tls::ServerTls;
+use sockeye_server::config::Config;
+
+use crate::config_args::ConfigArgs;
+use crate::listen;
+
+/// Flags of `sockeye check-config`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Configuration to check, TOML; the same as --config.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    path: Option<PathBuf>,
+
+    /// Print an example instead: every key with its default.
+    #[arg(long, conflicts_with = "path")]
+    default: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(crate) fn run(mut args: Args) -> ExitCode {
+    if args.default {
+        listen::say(Config::example().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    args.config.file = args.path.or(args.config.file);
+    let config = match args.config.load() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key) {
+        if let Err(error) = ServerTls::from_pem_files(cert, key) {
+            listen::complain(&format!("sockeye: tls: {error}"));
+            return ExitCode::from(2);
+        }
+    }
+    for warning in config.warnings() {
+        listen::complain(&format!("sockeye: warning: {warning}"));
+    }
+    listen::say(config.to_toml().trim_end());
+    ExitCode::SUCCESS
+}
