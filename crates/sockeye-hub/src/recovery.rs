@@ -4,11 +4,13 @@
 //! message after the cursor has left the topic's history. Each topic knows the highest number that
 //! left, so one comparison tells; and what is not known is told as a gap.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Gap, GapReason, Refused};
 use crate::message::Message;
+use crate::rules::Slow;
 use crate::state::{Place, State};
 use crate::{Id, Since, TopicName};
 
@@ -45,6 +47,20 @@ pub enum Order {
     NewestFirst,
     /// From the oldest message, or from the one after a cursor, on.
     OldestFirst,
+}
+
+impl Joined {
+    /// Leaves out the messages of [`Slow::Latest`] that have a newer one of their topic behind them,
+    /// for a subscriber that was too slow for them.
+    pub fn keep_latest(&mut self) {
+        let mut newest: HashMap<TopicName, u64> = HashMap::new();
+        for message in self.recovered.iter().filter(|message| message.slow == Slow::Latest) {
+            newest.insert(message.topic.clone(), message.id.seq);
+        }
+        let is_newest =
+            |message: &Message| newest.get(&message.topic).is_none_or(|seq| *seq == message.id.seq);
+        self.recovered.retain(|message| is_newest(message));
+    }
 }
 
 impl State {

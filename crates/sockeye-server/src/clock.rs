@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::auth::Moment;
+
 /// A clock. Clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -47,6 +49,11 @@ impl Clock {
             Source::Hand(now) => Duration::from_millis(now.load(Ordering::Relaxed)),
             Source::System { started, wall } => wall.saturating_add(started.elapsed()),
         }
+    }
+
+    /// Returns the time by both clocks.
+    pub fn moment(&self) -> Moment {
+        Moment { wall: self.wall(), monotonic: Instant::now() }
     }
 
     /// Returns the time by the wall's clock as it is set now.

@@ -7,13 +7,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod auth;
 pub mod clock;
-pub mod envelope;
 pub mod config;
+mod door;
+pub mod envelope;
 pub mod fetch;
+mod guest;
 pub mod http;
+pub mod plane;
 pub mod policy;
+pub mod protocol;
 mod random;
 pub mod subscriber;
-pub mod protocol;

@@ -16,9 +16,14 @@ pub(crate) fn name() -> Option<String> {
     Some(name)
 }
 
+/// Returns 64 random bits. `None` when the system has none.
+pub(crate) fn bits() -> Option<u64> {
+    bytes().map(u64::from_le_bytes)
+}
+
 /// Returns a time from `from` up to and with `to`, in whole milliseconds.
 pub(crate) fn between(from: Duration, to: Duration) -> Duration {
-    let bits = bytes().map_or(0, u64::from_le_bytes);
+    let bits = bits().unwrap_or(0);
     let span = u64::try_from(to.saturating_sub(from).as_millis()).unwrap_or(u64::MAX - 1);
     // The remainder's bias is below 2^-40 for spans of hours.
     from + Duration::from_millis(bits % span.saturating_add(1))

@@ -90,6 +90,14 @@ impl Credentials {
         Ok(Self { token, client: Client::new(request, rules) })
     }
 
+    /// Makes those of a client that brings another token.
+    ///
+    /// # Errors
+    /// The token cannot be one.
+    pub(crate) fn renewed(client: Client, token: String) -> Result<Self, CredentialError> {
+        Ok(Self { token: Some(TokenText::new(token)?), client })
+    }
+
     /// Returns the token.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_ref().map(|token| token.0.as_str())

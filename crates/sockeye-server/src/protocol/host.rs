@@ -50,7 +50,7 @@ pub trait Host {
 }
 
 /// What a session wants to know, and can't find out without waiting. `Debug` shows no token.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub enum Question {
     /// What does a new token of the client allow? To be answered with [`Verdict::Admitted`].
     Admit {
@@ -64,6 +64,8 @@ pub enum Question {
         act: Act,
         /// With each of these topics.
         topics: Vec<TopicName>,
+        /// Under this grant.
+        grant: Grant,
     },
 }
 
@@ -80,7 +82,7 @@ impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Admit { .. } => f.debug_struct("Admit").finish_non_exhaustive(),
-            Self::Permit { act, topics } => {
+            Self::Permit { act, topics, .. } => {
                 f.debug_struct("Permit").field("act", act).field("topics", topics).finish()
             }
         }

@@ -214,7 +214,7 @@ impl Session {
             |topic: &&TopicName| self.service.auth.permit_now(act, &self.grant, topic, now);
         let topics = topics.iter().filter(|topic| permit(topic).is_none());
         let topics: Vec<_> = topics.cloned().collect();
-        (!topics.is_empty()).then_some(Question::Permit { act, topics })
+        (!topics.is_empty()).then(|| Question::Permit { act, topics, grant: self.grant.clone() })
     }
 
     fn perform(&mut self, call: Call, permits: &Permits, now: Moment, host: &mut impl Host) {

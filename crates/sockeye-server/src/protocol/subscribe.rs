@@ -30,10 +30,14 @@ impl Session {
         }
         match missed.slow {
             Slow::Disconnect => self.close(SLOW, "too slow", now, host),
-            Slow::DropOldest | Slow::Latest => {
-                self.missed = Some(self.missed.map_or(seq, |missed| missed.min(seq)));
-            }
+            Slow::DropOldest | Slow::Latest => self.held_back(seq),
         }
+    }
+
+    /// Takes note that the host holds back the live message of this number, and every one after it,
+    /// until [`Session::resume`].
+    pub fn held_back(&mut self, seq: u64) {
+        self.missed = Some(self.missed.map_or(seq, |missed| missed.min(seq)));
     }
 
     /// Tells whether the host holds messages back, and is to call [`Session::resume`] once enough

@@ -1,0 +1,159 @@
+//! Connections that want to be woken at a moment, such as when a token ends.
+//!
+//! One task for all of them, and one entry each: few connections have one, and none needs it to the
+//! millisecond.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use sockeye_proto::handler::Sender;
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
+
+/// The alarms that are set. One that is no longer wanted rings all the same: whoever is woken looks
+/// whether its time has come.
+#[derive(Default)]
+pub(crate) struct Alarms {
+    set: Mutex<BinaryHeap<Alarm>>,
+    sooner: Notify,
+}
+
+struct Alarm {
+    at: Instant,
+    connection: Sender,
+}
+
+impl Alarms {
+    /// Wakes a connection's handler at a moment.
+    pub(crate) fn set(&self, at: Instant, connection: Sender) {
+        let is_first = {
+            let mut set = self.lock();
+            let is_first = set.peek().is_none_or(|first| at < first.at);
+            set.push(Alarm { at, connection });
+            is_first
+        };
+        if is_first {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Rings for as long as it is awaited.
+    pub(crate) async fn ring(self: Arc<Self>) {
+        loop {
+            let Some(next) = self.ring_due(Instant::now()) else {
+                self.sooner.notified().await;
+                continue;
+            };
+            // Until then, or until there is a sooner one.
+            let _ = timeout_at(next.into(), self.sooner.notified()).await;
+        }
+    }
+
+    /// Rings those that are due; returns when the next is.
+    fn ring_due(&self, now: Instant) -> Option<Instant> {
+        let mut set = self.lock();
+        loop {
+            let next = set.peek()?.at;
+            if next > now {
+                return Some(next);
+            }
+            if let Some(due) = set.pop() {
+                due.connection.wake();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Alarm>> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Alarms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alarms").field("set", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+/// The soonest is the greatest, as a heap wants it.
+impl Ord for Alarm {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+impl PartialOrd for Alarm {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Alarm {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Alarm {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use sockeye_proto::handler::Remote;
+    use sockeye_proto::{CloseCode, PreparedMessage, Utf8Bytes};
+
+    use super::*;
+
+    /// Tells which connections are woken.
+    struct Bell(mpsc::Sender<u64>);
+
+    impl Remote for Bell {
+        fn send(&self, _: u64, _: Arc<PreparedMessage>) {}
+
+        fn wake(&self, connection: u64) {
+            self.0.send(connection).unwrap();
+        }
+
+        fn close(&self, _: u64, _: CloseCode, _: Utf8Bytes) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alarms_ring_in_the_order_of_their_times_whenever_they_were_set() {
+        let (rung, bell) = mpsc::channel();
+        let bell: (Arc<dyn Remote>, _) = (Arc::new(Bell(rung)), bell);
+        let alarms = Arc::new(Alarms::default());
+        let start = Instant::now();
+        let set = |connection, seconds| {
+            let sender = Sender::new(bell.0.clone(), connection);
+            alarms.set(start + Duration::from_secs(seconds), sender);
+        };
+        set(2, 20);
+        set(1, 10);
+        set(3, 20);
+        assert_eq!(alarms.ring_due(start), Some(start + Duration::from_secs(10)));
+        let after = alarms.ring_due(start + Duration::from_secs(11));
+        assert_eq!(after, Some(start + Duration::from_secs(20)));
+        assert_eq!(bell.1.try_iter().collect::<Vec<_>>(), [1]);
+        set(4, 15);
+        assert_eq!(alarms.ring_due(start + Duration::from_secs(20)), None);
+        let mut rest: Vec<_> = bell.1.try_iter().collect();
+        rest[1..].sort_unstable();
+        assert_eq!(rest, [4, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn alarm_that_is_set_while_nobody_waits_rings_at_once_if_it_is_due() {
+        let (rung, bell) = mpsc::channel();
+        let alarms = Arc::new(Alarms::default());
+        let ringing = tokio::spawn(alarms.clone().ring());
+        tokio::task::yield_now().await;
+        alarms.set(Instant::now(), Sender::new(Arc::new(Bell(rung)), 7));
+        let rung = tokio::task::spawn_blocking(move || bell.recv_timeout(Duration::from_secs(20)));
+        assert_eq!(rung.await.unwrap(), Ok(7));
+        ringing.abort();
+    }
+}

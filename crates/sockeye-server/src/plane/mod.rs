@@ -1,0 +1,202 @@
+//! The data plane: WebSockets live on the reactor once their handshake is done.
+//!
+//! ```text
+//!   HandedOver ──► DataPlane::take ──► Served: Echo | Raw | Json | Turned away
+//!                                        │ publish            ▲ Feed: rendered once
+//!                                        ▼                    │
+//!                                    sockeye-hub ─────────────┘
+//! ```
+
+mod alarms;
+mod echo;
+mod feed;
+mod json;
+mod raw;
+mod relay;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Place, Transport};
+use sockeye_hub::Listener;
+use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
+use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor};
+
+pub(crate) use alarms::Alarms;
+pub use echo::Echo;
+pub(crate) use feed::Form;
+pub(crate) use json::Json;
+pub(crate) use raw::{Publishing, Raw};
+pub(crate) use relay::Relay;
+
+use feed::Feed;
+
+use crate::auth::Denied;
+
+/// The reactor of a server.
+#[derive(Debug)]
+pub struct DataPlane(Arc<Reactor<Served>>);
+
+/// A connection on the reactor.
+#[derive(Debug)]
+pub(crate) struct Served {
+    service: Service,
+    place: Place,
+}
+
+/// What is done with a connection's messages.
+#[derive(Debug)]
+pub(crate) enum Service {
+    /// Each goes back.
+    Echo(Echo),
+    /// Each is published, and what is published comes back.
+    Raw(Box<Raw>),
+    /// It speaks `sockeye.v1.json`.
+    Json(Box<Json>),
+    /// The connection is closed at once: its client is told why.
+    Refused(CloseCode, &'static str),
+}
+
+impl Service {
+    /// Tells a client that it may not come in.
+    pub(crate) fn refused(denied: &Denied) -> Self {
+        Self::Refused(denied.close_code().into(), denied.code())
+    }
+}
+
+impl DataPlane {
+    /// Starts a thread for each core.
+    ///
+    /// # Errors
+    /// The system has no threads or pollers left.
+    pub fn start() -> io::Result<Self> {
+        let mut reactor = Reactor::start(0)?;
+        reactor.report_blocking(BLOCKED, |Blocked { thread, since, .. }| {
+            let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(thread, ms, "handler.blocked");
+        })?;
+        Ok(Self(Arc::new(reactor)))
+    }
+
+    /// Takes a connection over.
+    pub(crate) fn take(&self, whole: HandedOver, service: Service) {
+        let HandedOver { transport, accepted, received, config, place, .. } = whole;
+        let core = Connection::new(Server, config, sockeye_reactor::now());
+        let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
+        place.opened();
+        let served = Served { service, place };
+        let adopted = match transport {
+            Transport::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
+            Transport::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
+            // No other transport is served.
+            _ => return,
+        };
+        self.0.adopt(adopted.received(received));
+    }
+
+    /// Returns the listener for all connections that get messages in a form.
+    pub(crate) fn feed(&self, form: Form) -> Arc<dyn Listener> {
+        Feed::listener(form, &self.0)
+    }
+
+    /// Accepts connections at `listener` on the reactor's threads.
+    pub(crate) fn listen(&self, listener: TcpListener, doorstep: Doorstep) {
+        let patience = doorstep.patience();
+        self.0.listen(listener, Entrance(doorstep), patience);
+    }
+
+    /// Accepts no more connections.
+    pub(crate) fn unlisten(&self) {
+        self.0.unlisten();
+    }
+
+    /// Closes all connections, and those that still come.
+    pub(crate) fn close_all(&self, code: CloseCode) {
+        self.0.close_all(code, "");
+    }
+}
+
+/// The server's door, where the reactor accepts.
+struct Entrance(Doorstep);
+
+impl Door for Entrance {
+    type Caller = Caller;
+
+    fn arrived(&self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, Caller)> {
+        self.0.arrived(stream, peer)
+    }
+
+    fn first_bytes(&self, stream: TcpStream, caller: Caller, bytes: &[u8]) {
+        self.0.first_bytes(stream, caller, bytes);
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        self.0.accept_failed(error);
+    }
+}
+
+impl Handler for Served {
+    fn open(&mut self, out: &mut Out<'_>) {
+        match &mut self.service {
+            Service::Echo(_) => {}
+            Service::Raw(raw) => raw.open(out),
+            Service::Json(json) => json.open(out),
+            Service::Refused(code, reason) => out.close(*code, reason),
+        }
+    }
+
+    fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
+        match &mut self.service {
+            Service::Echo(echo) => echo.message(message, out),
+            Service::Raw(raw) => raw.message(message, out),
+            Service::Json(json) => json.message(message, out),
+            Service::Refused(..) => {}
+        }
+    }
+
+    fn wake(&mut self, out: &mut Out<'_>) {
+        match &mut self.service {
+            Service::Echo(_) | Service::Refused(..) => {}
+            Service::Raw(raw) => raw.wake(out),
+            Service::Json(json) => json.wake(out),
+        }
+    }
+
+    fn missed(&mut self, _: &str, position: u64, out: &mut Out<'_>) {
+        match &mut self.service {
+            Service::Echo(_) | Service::Refused(..) => {}
+            Service::Raw(raw) => raw.missed(position, out),
+            Service::Json(json) => json.missed(position, out),
+        }
+    }
+
+    fn drain(&mut self, out: &mut Out<'_>) {
+        match &mut self.service {
+            Service::Echo(_) | Service::Refused(..) => {}
+            Service::Raw(raw) => raw.drain(out),
+            Service::Json(json) => json.drain(out),
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.place.failed(error);
+    }
+
+    fn panicked(&mut self) {
+        self.place.panicked();
+    }
+
+    fn close(&mut self, info: &CloseInfo) {
+        self.place.closed(info);
+        match &mut self.service {
+            Service::Echo(_) | Service::Refused(..) => {}
+            Service::Raw(raw) => raw.close(),
+            Service::Json(json) => json.close(),
+        }
+    }
+}
+
+/// How long a thread of the reactor may work on end before the log tells.
+const BLOCKED: Duration = Duration::from_secs(1);

@@ -1,0 +1,208 @@
+//! A WebSocket that speaks no protocol of ours: what it sends is published to its topic, and what
+//! is published to its topics is what it gets, payload for payload.
+//!
+//! Such a connection is told nothing but by how it is closed. Its cursor is one number for all its
+//! topics: where it stands when it reads too slowly, leaves the reactor's channels and comes back by
+//! way of the history.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sockeye::CloseCode;
+use sockeye_hub::{
+    Id, Joined, Limit, Payload, Publication, Refused, Since, Slow,
+    TopicName,
+};
+use sockeye_proto::MessageRef;
+use sockeye_proto::handler::Sent;
+use sockeye_reactor::Out;
+
+use super::feed::{Form, payload};
+use super::relay::Relay;
+use crate::app::App;
+use crate::auth::jwt::TokenError;
+use crate::auth::Denied;
+use crate::guest::Guest;
+
+/// A connection to one or more topics.
+pub(crate) struct Raw {
+    app: Arc<App>,
+    /// The topics; what the client sends is published to the first.
+    topics: Box<[TopicName]>,
+    publishing: Publishing,
+    expires: Option<SystemTime>,
+    /// Held until the connection ends, if somebody wants to know that it does.
+    #[expect(dead_code, reason = "held, not read")]
+    guest: Option<Arc<Guest>>,
+    place: Place,
+}
+
+/// Whether what the client sends is published.
+pub(crate) enum Publishing {
+    /// It is.
+    Allowed,
+    /// It is not, and the client is told by being closed.
+    Refused,
+    /// Somebody is asked about each message.
+    Asked(Relay),
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// It has not joined its topics.
+    Before(Since),
+    /// It gets what is published.
+    Live,
+    /// It has left the reactor's channels, and has everything up to this.
+    Behind(Id),
+}
+
+impl Raw {
+    /// Makes a connection to topics, the first of which it may publish to as `publishing` says.
+    pub(crate) fn new(
+        app: Arc<App>,
+        topics: Vec<TopicName>,
+        since: Since,
+        guest: Arc<Guest>,
+        publishing: Publishing,
+    ) -> Self {
+        let (topics, expires) = (topics.into(), guest.grant.expires);
+        let guest = Some(guest).filter(|guest| guest.is_of_interest());
+        Self { app, topics, publishing, expires, guest, place: Place::Before(since) }
+    }
+
+    pub(super) fn open(&mut self, out: &mut Out<'_>) {
+        let Place::Before(since) = self.place else { return };
+        if let Some(expires) = self.expires {
+            self.app.wake_at(expires, out.sender());
+        }
+        if let Publishing::Asked(relay) = &mut self.publishing {
+            relay.open(out.sender());
+        }
+        let (feed, now) = (self.app.feeds.of(Form::Raw), self.app.clock.now());
+        let joined = self.app.hub.subscribe(&self.topics, since, feed, now);
+        if let Some((topic, refused)) = joined.refused.first() {
+            tracing::warn!(topic = topic.as_str(), %refused, "subscribe.refused");
+            return close_refused(*refused, out);
+        }
+        if !joined.gaps.is_empty() {
+            // It asked for what is not kept any more, and nothing in what follows could tell it so.
+            return out.close(GAP, "gap");
+        }
+        self.go_on(joined, out);
+    }
+
+    pub(super) fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
+        if let Some(denied) = self.expired() {
+            return close_denied(&denied, out);
+        }
+        let Some(topic) = self.topics.first() else { return };
+        let payload = match message {
+            MessageRef::Text(text) => Payload::text(text),
+            MessageRef::Binary(bytes) => Payload::binary(bytes.to_vec()),
+        };
+        match &mut self.publishing {
+            Publishing::Allowed => {
+                let publication = Publication::new(topic.clone(), payload);
+                if let Err(refused) = self.app.publish(publication) {
+                    close_refused(refused, out);
+                }
+            }
+            Publishing::Refused => close_denied(&Denied::Forbidden, out),
+            Publishing::Asked(relay) => {
+                if !relay.put(payload) {
+                    out.close(CloseCode::POLICY, "too many messages");
+                }
+            }
+        }
+    }
+
+    pub(super) fn wake(&mut self, out: &mut Out<'_>) {
+        if let Some(denied) = self.expired() {
+            return close_denied(&denied, out);
+        }
+        if let Publishing::Asked(relay) = &mut self.publishing
+            && let Some(denied) = relay.refusal()
+        {
+            close_denied(&denied, out);
+        }
+    }
+
+    /// Leaves all channels, so that one number tells what it has: what is published comes in order
+    /// over all of them.
+    pub(super) fn missed(&mut self, position: u64, out: &mut Out<'_>) {
+        self.topics.iter().for_each(|topic| out.unsubscribe(&Form::Raw.channel(topic)));
+        let cursor = self.app.hub.stats().cursor;
+        self.place = Place::Behind(Id { seq: position.saturating_sub(1), ..cursor });
+    }
+
+    /// Goes on where it stopped, when all that waited has been read.
+    pub(super) fn drain(&mut self, out: &mut Out<'_>) {
+        let Place::Behind(cursor) = self.place else { return };
+        let now = self.app.clock.now();
+        let mut joined = self.app.hub.recover(&self.topics, Since::After(cursor), now);
+        let must_have_all = |topic: &TopicName| self.app.rules.of(topic).slow == Slow::Disconnect;
+        if joined.gaps.iter().any(|gap| must_have_all(&gap.topic)) {
+            return out.close(CloseCode::POLICY, "slow consumer");
+        }
+        joined.keep_latest();
+        self.go_on(joined, out);
+    }
+
+    /// Sends what was missed, as far as there is room, and is live when that was all.
+    fn go_on(&mut self, joined: Joined, out: &mut Out<'_>) {
+        for message in &joined.recovered {
+            match out.send(payload(message)) {
+                Sent::Ok => {}
+                Sent::Buffered => return self.place = Place::Behind(message.id),
+                // The connection is closing.
+                Sent::Dropped => return,
+            }
+        }
+        for topic in &self.topics {
+            out.subscribe_after(&Form::Raw.channel(topic), joined.cursor.seq);
+        }
+        self.place = Place::Live;
+    }
+
+    pub(super) fn close(&mut self) {
+        if matches!(self.place, Place::Before(_)) {
+            return;
+        }
+        let feed = self.app.feeds.of(Form::Raw);
+        self.topics.iter().for_each(|topic| drop(self.app.hub.unsubscribe(topic, feed)));
+    }
+
+    fn expired(&self) -> Option<Denied> {
+        let expires = self.expires?;
+        (expires <= self.app.clock.wall()).then_some(TokenError::Expired.into())
+    }
+}
+
+/// Closes a connection that may not do what it wants to.
+pub(super) fn close_denied(denied: &Denied, out: &mut Out<'_>) {
+    out.close(denied.close_code().into(), denied.code());
+}
+
+/// Closes a connection for which the hub does not do what it was asked.
+fn close_refused(refused: Refused, out: &mut Out<'_>) {
+    match refused {
+        Refused::Limit { limit: Limit::Payload, .. } => {
+            out.close(CloseCode::TOO_BIG, "limit_exceeded");
+        }
+        Refused::Limit { .. } => out.close(CloseCode::TRY_LATER, "limit_exceeded"),
+        _ => out.close(CloseCode::INTERNAL, "internal"),
+    }
+}
+
+/// The code with which a connection is closed whose cursor lies before what is kept: it must come
+/// back without one, and load what it shows anew.
+pub(crate) const GAP: CloseCode = CloseCode::new(3010);
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { topics, place, .. } = self;
+        f.debug_struct("Raw").field("topics", topics).field("place", place).finish_non_exhaustive()
+    }
+}
