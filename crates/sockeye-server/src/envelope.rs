@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sockeye_hub::{Gap, GapReason, Kind, Message};
+use sockeye_hub::{Gap, GapReason, Kind, Message, Payload};
 
 /// Appends a message, one JSON object without a line break.
 pub fn write_message(out: &mut String, message: &Message) {
@@ -27,7 +27,7 @@ pub fn write_message(out: &mut String, message: &Message) {
         out.push_str(r#","event":"#);
         write_text(out, event.as_str());
     }
-    write_payload(out, message);
+    write_payload(out, &message.payload);
     out.push('}');
 }
 
@@ -85,9 +85,10 @@ fn reason(reason: GapReason) -> &'static str {
     }
 }
 
-fn write_payload(out: &mut String, message: &Message) {
-    let bytes = message.payload.bytes();
-    let text = match message.payload.kind() {
+/// Appends a payload as the next member of an object: `data` for text, `base64` for bytes.
+pub fn write_payload(out: &mut String, payload: &Payload) {
+    let bytes = payload.bytes();
+    let text = match payload.kind() {
         Kind::Text => std::str::from_utf8(bytes).ok(),
         Kind::Binary => None,
     };
@@ -116,9 +117,7 @@ mod tests {
 
     use proptest::prelude::*;
     use serde_json::{Value, json};
-    use sockeye_hub::{
-        Epoch, Hub, Label, Limits, Listener, Payload, Publication, Rules, Since, TopicName,
-    };
+    use sockeye_hub::{Epoch, Hub, Label, Limits, Listener, Publication, Rules, Since, TopicName};
 
     use super::*;
 

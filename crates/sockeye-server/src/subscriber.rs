@@ -22,6 +22,14 @@ pub struct Subscriber {
     topics: Vec<TopicName>,
     /// What was missed, before anything live.
     backlog: VecDeque<Item>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing is added to what waits.
+    Closed,
+    Open,
 }
 
 /// What became of a subscription.
@@ -48,7 +56,7 @@ impl Subscriber {
     pub fn new(hub: Arc<Hub>, limits: QueueLimits) -> Self {
         let waiting = Waiting { queue: Queue::new(limits), waker: None };
         let mailbox = Arc::new(Mailbox(Mutex::new(waiting)));
-        Self { hub, mailbox, topics: Vec::new(), backlog: VecDeque::new() }
+        Self { hub, mailbox, topics: Vec::new(), backlog: VecDeque::new(), state: State::Open }
     }
 
     /// Joins topics; those that it is in already are passed over. Their gaps and what was missed
@@ -110,8 +118,8 @@ impl Subscriber {
         self.backlog.pop_front().or_else(|| self.mailbox.lock().queue.pop())
     }
 
-    /// Returns what comes next; `None` when nothing more comes, since it has read too slowly and
-    /// must come back with its cursor.
+    /// Returns what comes next; `None` when nothing more comes: it was closed, or has read too
+    /// slowly and must come back with its cursor.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
         if let Some(item) = self.backlog.pop_front() {
             return Poll::Ready(Some(item));
@@ -120,7 +128,7 @@ impl Subscriber {
         if let Some(item) = waiting.queue.pop() {
             return Poll::Ready(Some(item));
         }
-        if waiting.queue.has_overflowed() {
+        if self.state == State::Closed || waiting.queue.has_overflowed() {
             return Poll::Ready(None);
         }
         if !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
@@ -132,6 +140,12 @@ impl Subscriber {
     /// Waits for what comes next. Nothing is lost when the wait is given up.
     pub async fn next(&mut self) -> Option<Item> {
         poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Leaves all topics; what waits still comes, and then the end.
+    pub fn close(&mut self) {
+        self.leave_all();
+        self.state = State::Closed;
     }
 
     /// Tells whether it has read too slowly, so that nothing is added to what waits.
@@ -148,6 +162,13 @@ impl Subscriber {
         self.topics.contains(topic)
     }
 
+    fn leave_all(&mut self) {
+        let listener = self.listener();
+        for topic in self.topics.drain(..) {
+            self.hub.unsubscribe(&topic, &listener);
+        }
+    }
+
     fn listener(&self) -> Arc<dyn Listener> {
         self.mailbox.clone()
     }
@@ -155,10 +176,7 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let listener = self.listener();
-        for topic in &self.topics {
-            self.hub.unsubscribe(topic, &listener);
-        }
+        self.leave_all();
     }
 }
 

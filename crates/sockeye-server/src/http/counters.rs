@@ -1,5 +1,6 @@
 //! What the routes count, for whoever shows it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts since the start, and what there is now.
@@ -44,12 +45,28 @@ impl Gauge {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
 
-    pub(super) fn up(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+/// One of the things of a gauge, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Counted {
+    counters: Arc<Counters>,
+    gauge: fn(&Counters) -> &Gauge,
+}
+
+impl Counted {
+    pub(super) fn new(counters: &Arc<Counters>, gauge: fn(&Counters) -> &Gauge) -> Self {
+        gauge(counters).0.fetch_add(1, Ordering::Relaxed);
+        Self { counters: counters.clone(), gauge }
     }
 
-    pub(super) fn down(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.gauge)(&self.counters).0.fetch_sub(1, Ordering::Relaxed);
     }
 }

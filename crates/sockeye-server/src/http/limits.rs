@@ -27,8 +27,9 @@ pub struct HttpLimits {
     pub default_wait: Duration,
     /// Messages in one answer to a poll; default 300, as in a page of a history.
     pub poll: usize,
-    /// Bytes of a stream that are written at a time, and of an answer to a poll about 64 times as
-    /// many; default 16 KiB. One message always fits.
+    /// Bytes of an answer to a poll; default 1 MiB. One message always fits.
+    pub poll_bytes: usize,
+    /// Bytes of a stream that are written at a time; default 16 KiB. One message always fits.
     pub chunk: usize,
 }
 
@@ -43,6 +44,7 @@ impl Default for HttpLimits {
             wait: Duration::from_secs(60),
             default_wait: Duration::from_secs(25),
             poll: 300,
+            poll_bytes: 1 << 20,
             chunk: 16 << 10,
         }
     }

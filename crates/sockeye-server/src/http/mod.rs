@@ -16,18 +16,40 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice))]
 
+mod accept;
+mod admit;
+mod ask;
+mod body;
 mod counters;
+mod format;
+mod get;
 mod limits;
+mod openapi;
+mod page;
+mod pages;
+mod poll;
+mod problem;
+mod publish;
+mod stream;
+mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use http::request::Parts;
+use http::{Method, Request};
 use sockeye_hub::Hub;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::policy::Policies;
+use crate::policy::{Policies, Policy};
+use page::Page;
+use problem::Problem;
 
 pub use counters::Counters;
 pub use limits::HttpLimits;
@@ -54,7 +76,55 @@ pub struct Topics {
     pub stopping: watch::Receiver<Option<Duration>>,
 }
 
+/// A request to a topic.
+struct Call<'a> {
+    topics: &'a Topics,
+    policy: &'a Arc<Policy>,
+    parts: &'a Parts,
+    page: &'a Page,
+}
+
+impl<'a> Call<'a> {
+    /// Returns what tells who asks.
+    fn who(&self) -> (&'a Arc<Policy>, &'a Parts, &'a Page) {
+        (self.policy, self.parts, self.page)
+    }
+}
+
 /// Makes the routes: `/t/{topic}` and `/openapi.json`.
 pub fn router(state: Arc<Topics>) -> axum::Router {
-    axum::Router::new().with_state(state)
+    axum::Router::new()
+        .route("/t/", any(topic))
+        .route("/t/{topic}", any(topic))
+        .route("/openapi.json", get(openapi::document))
+        .with_state(state)
+}
+
+/// Answers a request to a topic.
+async fn topic(State(topics): State<Arc<Topics>>, request: Request<Body>) -> Response {
+    let policy = topics.policies.current();
+    let (parts, body) = request.into_parts();
+    let page = Page::of(&parts, &policy);
+    let call = Call { topics: &topics, policy: &policy, parts: &parts, page: &page };
+    let answered = answer(&call, body).await;
+    let response = answered.unwrap_or_else(|problem| {
+        topics.counters.refused.add(1);
+        problem.into_response()
+    });
+    page.dress(response, &policy)
+}
+
+async fn answer(call: &Call<'_>, body: Body) -> Result<Response, Problem> {
+    let method = &call.parts.method;
+    if matches!(*method, Method::POST | Method::DELETE) && *call.page == Page::Foreign {
+        return Err(Problem::foreign_page());
+    }
+    match *method {
+        Method::DELETE => publish::clear(call).await,
+        Method::GET => get::get(call).await,
+        Method::HEAD => get::head(call).await,
+        Method::OPTIONS => Ok(call.page.options(call.parts)),
+        Method::POST => publish::publish(call, body).await,
+        _ => Err(Problem::method()),
+    }
 }

@@ -1,0 +1,197 @@
+//! Who asks, and whether they may.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::request::Parts;
+use sockeye_hub::TopicName;
+use tokio::runtime::Handle;
+
+use super::page::Page;
+use super::problem::Problem;
+use super::{ClientAddr, Topics};
+use crate::auth::{Act, Auth, Client, ClientRequest, CredentialRules, Credentials, Denied, Grant};
+use crate::policy::Policy;
+use crate::random;
+
+/// Somebody who was admitted. A back end that wants to know is told when it is dropped.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    policy: Arc<Policy>,
+    who: Who,
+}
+
+#[derive(Debug)]
+enum Who {
+    /// Has a key, and may do everything.
+    BackEnd,
+    Client {
+        client: Client,
+        grant: Grant,
+        /// Whether it told who it is.
+        named: Named,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    No,
+    Yes,
+}
+
+/// The parts of a request that tell who asks.
+struct Seen<'a> {
+    target: &'a str,
+    headers: Vec<(&'a str, &'a [u8])>,
+    ip: IpAddr,
+}
+
+impl Admitted {
+    /// Finds out who asks.
+    ///
+    /// # Errors
+    /// Why it is not admitted.
+    pub(super) async fn find(
+        policy: &Arc<Policy>,
+        parts: &Parts,
+        page: &Page,
+    ) -> Result<Self, Problem> {
+        let seen = Seen::new(parts)?;
+        match policy.api_keys.check(seen.target, &seen.headers) {
+            Ok(()) => return Ok(Self { policy: policy.clone(), who: Who::BackEnd }),
+            // What is no key may be a token, unless it was sent as a key.
+            Err(Denied::WrongKey) if !seen.has("x-api-key") => {}
+            Err(Denied::Missing) => {}
+            Err(denied) => return Err(denied.into()),
+        }
+        let name = random::name().ok_or_else(Problem::internal)?;
+        let who = seen.credentials(&name, policy, page)?;
+        let named = if who.token().is_some() { Named::Yes } else { Named::No };
+        let grant = policy.auth.admit(&who).await?;
+        let who = Who::Client { client: who.client().clone(), grant, named };
+        Ok(Self { policy: policy.clone(), who })
+    }
+
+    /// Decides whether it may do something with a topic.
+    ///
+    /// # Errors
+    /// Why it may not: who has not told who it is, and might be allowed then, is asked to.
+    pub(super) async fn permit(&self, act: Act, topic: &TopicName) -> Result<(), Problem> {
+        let Who::Client { client, grant, .. } = &self.who else { return Ok(()) };
+        match self.policy.auth.permit(act, (client, grant), topic).await {
+            Err(Denied::Forbidden) => Err(self.forbidden(act).into()),
+            decided => Ok(decided?),
+        }
+    }
+
+    /// Decides whether it may do what only back ends may.
+    ///
+    /// # Errors
+    /// It has no key.
+    pub(super) fn permit_back_end(&self) -> Result<(), Problem> {
+        match &self.who {
+            Who::BackEnd => Ok(()),
+            Who::Client { named: Named::No, .. } => Err(Denied::Missing.into()),
+            Who::Client { .. } if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
+            Who::Client { .. } => Err(Denied::Forbidden.into()),
+        }
+    }
+
+    /// Returns when what it may ends.
+    pub(super) fn ends(&self) -> Option<SystemTime> {
+        match &self.who {
+            Who::BackEnd => None,
+            Who::Client { grant, .. } => grant.expires,
+        }
+    }
+
+    /// Tells whether what it may has ended.
+    pub(super) fn has_ended(&self, now: SystemTime) -> bool {
+        self.ends().is_some_and(|ends| ends <= now)
+    }
+
+    fn forbidden(&self, act: Act) -> Denied {
+        let Who::Client { named, .. } = &self.who else { return Denied::Forbidden };
+        let keys_help = act == Act::Publish && !self.policy.api_keys.is_empty();
+        match named {
+            Named::No if keys_help || !self.tokens_mean_nothing() => Denied::Missing,
+            Named::Yes if keys_help && self.tokens_mean_nothing() => Denied::WrongKey,
+            _ => Denied::Forbidden,
+        }
+    }
+
+    fn tokens_mean_nothing(&self) -> bool {
+        matches!(self.policy.auth, Auth::Anonymous(_))
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let (Who::Client { client, grant, .. }, Auth::Webhook(_)) = (&self.who, &self.policy.auth)
+        else {
+            return;
+        };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (policy, client, grant) = (self.policy.clone(), client.clone(), grant.clone());
+        runtime.spawn(async move {
+            // A back end that can't be told now is not told again.
+            let _ = policy.auth.left(&client, &grant).await;
+        });
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn new(parts: &'a Parts) -> Result<Self, Problem> {
+        let ClientAddr(ip) = parts.extensions.get().ok_or_else(Problem::internal)?;
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let headers = parts.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        Ok(Self { target, headers, ip: *ip })
+    }
+
+    fn has(&self, header: &str) -> bool {
+        self.headers.iter().any(|(name, _)| *name == header)
+    }
+
+    /// Collects credentials; a page that may not read the answer must not ask with the cookies of
+    /// its user.
+    fn credentials(
+        &self,
+        name: &str,
+        policy: &Policy,
+        page: &Page,
+    ) -> Result<Credentials, Problem> {
+        let Self { target, headers, ip } = self;
+        let request = ClientRequest { client: name, ip: *ip, target, headers };
+        let collect = |rules: &CredentialRules| {
+            Credentials::collect(&request, rules).map_err(|error| Denied::from(error).into())
+        };
+        let rules = &policy.credential_rules;
+        if *page != Page::Foreign || rules.cookie.is_none() {
+            return collect(rules);
+        }
+        let without_cookie = CredentialRules { cookie: None, ..rules.clone() };
+        let found = collect(&without_cookie)?;
+        if found.token().is_none() && collect(rules)?.token().is_some() {
+            return Err(Problem::foreign_page());
+        }
+        Ok(found)
+    }
+}
+
+impl Topics {
+    /// Finds out who asks and whether they may do something with each of the topics.
+    pub(super) async fn admit(
+        &self,
+        (policy, parts, page): (&Arc<Policy>, &Parts, &Page),
+        act: Act,
+        topics: &[TopicName],
+    ) -> Result<Admitted, Problem> {
+        let admitted = Admitted::find(policy, parts, page).await?;
+        for topic in topics {
+            admitted.permit(act, topic).await?;
+        }
+        Ok(admitted)
+    }
+}
