@@ -189,6 +189,11 @@ impl Server {
         self.service.hub.publish(publication, Duration::from_secs(1_000_000)).unwrap().id.seq
     }
 
+    /// Publishes the same text to topics, one after the other.
+    pub(crate) fn publish_to(&self, topics: &[&str], text: &str) {
+        topics.iter().map(|topic| self.publish(topic, text)).for_each(|seq| assert!(seq > 0));
+    }
+
     /// Lets live messages out of the mailbox.
     pub(crate) fn turn<'a>(&self, peers: impl IntoIterator<Item = &'a mut Peer>, now: Moment) {
         let messages = std::mem::take(&mut *self.mailbox.0.lock().unwrap());

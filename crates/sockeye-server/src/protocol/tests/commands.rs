@@ -73,7 +73,7 @@ fn publication_is_repeated_by_its_key_and_refused_by_its_version() {
 fn history_comes_in_pages_of_at_most_300_and_of_the_bytes_of_a_burst() {
     let mut server = Server::open(keeping(10_000));
     let (mut peer, now) = (server.peer(all()), server.start);
-    (0..1_000).for_each(|_| drop(server.publish("a", "x")));
+    server.publish_to(&["a"; 1_000], "x");
     for (reverse, first) in [(false, "z-1"), (true, "z-1000")] {
         let mut history = json!({"type": "history", "topic": "a", "reverse": reverse});
         let (mut sizes, mut ids) = (Vec::new(), Vec::new());
@@ -92,7 +92,7 @@ fn history_comes_in_pages_of_at_most_300_and_of_the_bytes_of_a_burst() {
     }
     let few = json!({"type": "history", "topic": "a", "since": "z-9", "limit": 2});
     assert_eq!(peer.ask(&few, now)["next"], "z-11");
-    (0..20).for_each(|_| drop(server.publish("b", &"x".repeat(60_000))));
+    server.publish_to(&["b"; 20], &"x".repeat(60_000));
     let long = peer.ask(&json!({"type": "history", "topic": "b"}), now);
     assert_eq!((long["messages"].as_array().unwrap().len(), &long["next"]), (8, &json!("z-1008")));
     let old = json!({"type": "history", "topic": "a", "since": "y-1"});

@@ -189,7 +189,10 @@ fn error_tells_a_code_and_nothing_of_the_inside_or_of_the_token() {
         Denied::Unavailable(Unavailable::Fetch(FetchError::Connect(
             std::io::ErrorKind::ConnectionRefused,
         ))),
-        Denied::Unavailable(Unavailable::Document(KeyError::Weak)),
+        Denied::Unavailable(Unavailable::Document(KeyError::File {
+            path: inside.into(),
+            kind: std::io::ErrorKind::NotFound,
+        })),
     ];
     let mut told = Vec::new();
     for denied in why {

@@ -3,4 +3,5 @@
 mod commands;
 mod grants;
 mod input;
+mod model;
 mod topics;

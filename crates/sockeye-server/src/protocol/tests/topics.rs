@@ -53,7 +53,7 @@ fn welcome_comes_first_and_says_where_the_client_stands() {
 fn what_was_missed_comes_after_the_answer_and_before_what_is_live() {
     let mut server = Server::open(keeping(10, Slow::Disconnect));
     let (mut peer, now) = (server.peer(all()), server.start);
-    ["a", "b", "c", "a"].iter().for_each(|topic| drop(server.publish(topic, "x")));
+    server.publish_to(&["a", "b", "c", "a"], "x");
     let mut frames = peer.say(&subscribe(&["a", "b"], "z-1"), now);
     server.publish("b", "x");
     server.turn([&mut peer], now);
@@ -71,7 +71,7 @@ fn cursor_that_is_of_no_use_is_answered_with_a_gap_in_each_topic() {
         ("no id", "a 0..7 unreadable"),
     ] {
         let mut server = Server::open(keeping(1, Slow::Disconnect));
-        ["a", "a", "a", "a", "b", "b"].iter().for_each(|topic| drop(server.publish(topic, "x")));
+        server.publish_to(&["a", "a", "a", "a", "b", "b"], "x");
         let mut peer = server.peer(all());
         let frames = brief(&peer.say(&subscribe(&["a", "b"], cursor), server.start));
         assert_eq!(frames[1], expected);
@@ -86,7 +86,7 @@ fn adding_a_topic_gives_what_is_on_its_way_before_the_answer() {
     let mut server = Server::open(keeping(10, Slow::Disconnect));
     let (mut peer, now) = (server.peer(all()), server.start);
     peer.ask(&subscribe(&["a"], "z-0"), now);
-    ["b", "a", "b", "a"].iter().for_each(|topic| drop(server.publish(topic, "x")));
+    server.publish_to(&["b", "a", "b", "a"], "x");
     let frames = peer.say(&subscribe(&["b"], "z-0"), now);
     assert_eq!(brief(&frames), ["z-2", "z-4", r#"ok "z-4" 0 2"#, "z-1", "z-3"]);
     server.publish("b", "x");
@@ -191,7 +191,7 @@ fn presence_where_there_is_none_is_told_and_the_subscription_stands() {
 fn more_than_a_burst_of_missed_messages_is_told_as_a_gap_and_can_be_read_in_pages() {
     let mut server = Server::open(keeping(100, Slow::Disconnect));
     let (mut peer, now) = (server.peer(all()), server.start);
-    (0..20).for_each(|_| drop(server.publish("a", &"x".repeat(60_000))));
+    server.publish_to(&["a"; 20], &"x".repeat(60_000));
     let frames = peer.say(&subscribe(&["a"], "oldest"), now);
     assert_eq!(brief(&frames)[..3], [r#"ok "z-20" 1 8"#, "a 0..13 slow", "z-13"]);
     assert_eq!(frames[1]["dropped"], 12);
@@ -213,7 +213,7 @@ fn slow_reader_is_closed_with_3008_and_the_others_go_on() {
     let now = server.start;
     let (mut slow, mut quick) = (slow(&mut server), server.peer(all()));
     quick.ask(&subscribe(&["a"], "z-0"), now);
-    (0..3).for_each(|_| drop(server.publish("a", "x")));
+    server.publish_to(&["a"; 3], "x");
     server.turn([&mut slow, &mut quick], now);
     assert_eq!((slow.wire.closed, brief(&slow.read()).len()), (Some(3008), 2));
     assert_eq!((quick.wire.closed, brief(&quick.read()).len()), (None, 3));
@@ -229,7 +229,7 @@ fn slow_reader_gets_what_is_left_and_is_told_what_is_not() {
     ] {
         let mut server = Server::open(keeping(kept, slow_rule));
         let (mut peer, now) = (slow(&mut server), server.start);
-        ["a", "b", "a", "a"].iter().for_each(|topic| drop(server.publish(topic, "x")));
+        server.publish_to(&["a", "b", "a", "a"], "x");
         server.turn([&mut peer], now);
         assert_eq!(brief(&peer.read()), ["z-1", "z-2"]);
         assert!(peer.session.is_behind());
@@ -249,7 +249,7 @@ fn slow_reader_gets_what_is_left_and_is_told_what_is_not() {
 fn slow_reader_that_adds_a_topic_gets_what_was_held_back_first() {
     let mut server = Server::open(keeping(10, Slow::DropOldest));
     let (mut peer, now) = (slow(&mut server), server.start);
-    ["c", "a", "b", "a"].iter().for_each(|topic| drop(server.publish(topic, "x")));
+    server.publish_to(&["c", "a", "b", "a"], "x");
     server.turn([&mut peer], now);
     peer.read();
     let frames = peer.say(&subscribe(&["c"], "z-0"), now);
