@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use sockeye::tls::ServerTls;
 use sockeye_server::config::Config;
 
-use crate::config_args::ConfigArgs;
+use crate::config_args::{ConfigArgs, REFUSED};
 use crate::listen;
 
 /// Flags of `sockeye check-config`.
@@ -34,11 +34,11 @@ pub(crate) fn run(mut args: Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key) {
-        if let Err(error) = ServerTls::from_pem_files(cert, key) {
-            listen::complain(&format!("sockeye: tls: {error}"));
-            return ExitCode::from(2);
-        }
+    if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key)
+        && let Err(error) = ServerTls::from_pem_files(cert, key)
+    {
+        listen::complain(&format!("sockeye: tls: {error}"));
+        return ExitCode::from(REFUSED);
     }
     for warning in config.warnings() {
         listen::complain(&format!("sockeye: warning: {warning}"));

@@ -95,6 +95,6 @@ fn arg(key: &'static Key, name: &'static str) -> Arg {
 }
 
 /// The exit code for a configuration that is refused, as for wrong flags.
-const REFUSED: u8 = 2;
+pub(crate) const REFUSED: u8 = 2;
 
 const FILE: &str = "config";

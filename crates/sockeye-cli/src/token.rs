@@ -8,7 +8,7 @@ use serde_json::Value;
 use sockeye_server::auth::{Mint, Secret};
 use sockeye_server::config::{self, Config, ConfigError, Overrides};
 
-use crate::config_args::refuse;
+use crate::config_args::{REFUSED, refuse};
 use crate::listen;
 
 /// Flags of `sockeye token`.
@@ -87,7 +87,7 @@ impl Args {
 
 fn fail(problem: &str) -> ExitCode {
     listen::complain(&format!("sockeye: {problem}"));
-    ExitCode::from(2)
+    ExitCode::from(REFUSED)
 }
 
 fn time(text: &str) -> Result<Duration, &'static str> {

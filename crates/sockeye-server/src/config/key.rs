@@ -140,7 +140,7 @@ impl<C> Key<C> {
 
     /// Reads a value of a flag or of the environment.
     pub(super) fn read_text(&self, text: &str) -> Result<Value, String> {
-        let found = || if self.kind.is_secret() { "a secret".to_owned() } else { shown(text) };
+        let found = || if self.kind.is_secret() { SHORTER.to_owned() } else { shown(text) };
         self.kind.read_text(text).ok_or_else(|| self.refuse(&found()))
     }
 
@@ -237,7 +237,7 @@ impl Kind {
     /// Says what stands where a value was expected; of a secret, its type.
     fn describe(&self, value: &DeValue<'_>) -> String {
         match value {
-            DeValue::String(_) if self.is_secret() => "a shorter text".to_owned(),
+            DeValue::String(_) if self.is_secret() => SHORTER.to_owned(),
             DeValue::String(text) => shown(text),
             DeValue::Array(items) if items.len() > LIST_ITEMS => {
                 format!("a list of more than {LIST_ITEMS}")
@@ -264,6 +264,9 @@ fn decimal(text: &str) -> Option<u64> {
 
 /// The most items of a list: as many as a grant has patterns.
 const LIST_ITEMS: usize = 128;
+
+/// Says what stands in place of a secret that is refused.
+const SHORTER: &str = "a shorter text";
 
 /// The fewest bytes of a secret.
 const SECRET_BYTES: usize = crate::auth::SECRET_BYTES;

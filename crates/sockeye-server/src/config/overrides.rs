@@ -105,9 +105,10 @@ fn is_of_others(name: &str) -> bool {
 /// Tells whether Kubernetes may have set a variable, as it does in each container for each service:
 /// for one named `sockeye`, `SOCKEYE_PORT=tcp://10.0.0.1:80` and more of the kind.
 fn is_of_kubernetes(name: &str, value: &OsStr) -> bool {
-    let is_port = |rest: &str| match rest.bytes().next() {
-        None => value.to_string_lossy().contains("://"),
-        Some(byte) => byte == b'_' && rest.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit()),
+    let is_port = |rest: &str| match rest.as_bytes() {
+        [] => value.to_string_lossy().contains("://"),
+        [separator, digit, ..] => *separator == b'_' && digit.is_ascii_digit(),
+        [_] => false,
     };
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")

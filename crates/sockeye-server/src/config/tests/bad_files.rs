@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-// SIG-011
 #[test]
 fn file_with_a_fault_is_refused_by_file_line_and_message() {
     for (text, told) in [
@@ -92,7 +91,6 @@ fn file_with_a_fault_is_refused_by_file_line_and_message() {
     }
 }
 
-// SIG-011
 #[test]
 fn file_that_is_missing_too_long_or_no_text_is_refused_by_name() {
     let refused = |path: &Path| File::read(path).unwrap_err().to_string();
@@ -164,8 +162,7 @@ fn judge(bytes: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    // SIG-011
-    #[test]
+        #[test]
     fn no_bytes_panic_and_every_error_is_a_line_of_the_file(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
         text in ".{0,200}",
@@ -174,8 +171,7 @@ proptest! {
         judge(text.as_bytes())?;
     }
 
-    // SIG-011
-    #[test]
+        #[test]
     fn no_configuration_panics_and_every_error_is_a_line_of_it(
         lines in prop::collection::vec(line(), 0..12),
         end in "\n{0,2}",
