@@ -1,7 +1,7 @@
 //! What all doors of a server share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
 
@@ -10,8 +10,10 @@ use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
+use crate::http::HttpLimits;
 use crate::plane::{Alarms, DataPlane, Form};
 use crate::policy::{Policies, Policy};
+use crate::protocol::{Service, Settings};
 
 /// One server: its topics, who may do what with them, and where its connections live.
 pub struct App {
@@ -28,6 +30,10 @@ pub struct App {
     pub(crate) feeds: Feeds,
     /// Where what takes waiting is waited for.
     pub(crate) runtime: Handle,
+    /// What sessions work with.
+    service: RwLock<Arc<Service>>,
+    /// What requests may take.
+    pub(crate) http_limits: HttpLimits,
     alarms: Arc<Alarms>,
     clients: AtomicU64,
     epoch: Epoch,
@@ -62,6 +68,8 @@ impl App {
         let epoch = Epoch::from_random(bits);
         let hub = Arc::new(Hub::new(epoch, rules.clone(), limits));
         let plane = DataPlane::start()?;
+        let (auth, settings) = (Arc::new(policy.auth.clone()), Settings::default());
+        let service = Service { hub: hub.clone(), auth, settings };
         let app = Arc::new(Self {
             clock: Clock::start(),
             policies: Arc::new(Policies::new(policy)),
@@ -69,6 +77,8 @@ impl App {
             feeds: Feeds::new(&plane),
             plane,
             runtime: Handle::current(),
+            service: RwLock::new(Arc::new(service)),
+            http_limits: HttpLimits::default(),
             alarms: Arc::default(),
             clients: AtomicU64::new(0),
             epoch,

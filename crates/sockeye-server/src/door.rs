@@ -14,15 +14,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use sockeye::{CloseCode, HandedOver, Incoming, Rejection, Server};
-use sockeye_hub::{Since, TopicName};
+use sockeye::{HandedOver, Incoming, Rejection, Server};
+use sockeye_hub::{Label, Since, TopicName};
 
 use crate::app::App;
-use crate::auth::{Act, ClientRequest, Credentials, Denied};
+use crate::auth::{Act, ClientRequest, CredentialError, Credentials, Denied, Grant};
 use crate::guest::Guest;
 use crate::http::ask;
 use crate::http::problem::Problem;
-use crate::plane::{Asking, Echo, Form, Publishing, Raw, Relay, Service};
+use crate::plane::{Echo, Form, Json, Publishing, Raw, Relay, Service};
 use crate::policy::Policy;
 use crate::protocol::SUBPROTOCOL;
 
@@ -33,6 +33,7 @@ pub const RAW: &str = "sockeye.v1.raw";
 /// What a request asks for, and who from, as far as could be found out at once.
 #[derive(Clone)]
 struct Knock {
+    form: Form,
     topics: Vec<TopicName>,
     since: Since,
     policy: Arc<Policy>,
@@ -43,17 +44,18 @@ struct Knock {
 
 /// Gives a server its WebSockets: `/t/{topic}`, `/ws` and `/echo`.
 pub fn open(server: Server, app: &Arc<App>) -> Server {
-    let (checking, topics, echoing) = (app.clone(), app.clone(), app.clone());
+    let (checking, topic, many, echo) = (app.clone(), app.clone(), app.clone(), app.clone());
     server
         .subprotocols([SUBPROTOCOL, RAW])
         .check(move |incoming| check(&checking, incoming))
-        .hand_over("/t/{topic}", move |whole| enter(&topics, whole))
-        .hand_over("/echo", move |whole| echoing.plane.take(whole, Service::Echo(Echo)))
+        .hand_over("/t/{topic}", move |whole| enter(&topic, whole))
+        .hand_over(MANY, move |whole| enter(&many, whole))
+        .hand_over("/echo", move |whole| echo.plane.take(whole, Service::Echo(Echo)))
 }
 
 /// Judges a request as far as that takes no time.
 fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
-    if incoming.param("topic").is_none() {
+    if incoming.param("topic").is_none() && incoming.uri().path() != MANY {
         return Ok(());
     }
     let knock = Knock::read(app, incoming).map_err(|problem| problem.rejection())?;
@@ -68,34 +70,17 @@ fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
 
 /// Serves a connection that asked for topics.
 fn enter(app: &Arc<App>, mut whole: HandedOver) {
-    let Some(knock) = whole.incoming.extensions_mut().remove::<Knock>() else { return };
-    match knock.answer.clone() {
-        Some(answer) => app.plane.take(whole, service(app, knock, answer)),
+    let Some(mut knock) = whole.incoming.extensions_mut().remove::<Knock>() else { return };
+    match knock.answer.take() {
+        Some(answer) => app.plane.take(whole, knock.service(app, answer)),
         None => {
             let app = app.clone();
             app.runtime.clone().spawn(async move {
                 let answer = knock.ask(&app).await;
-                app.plane.take(whole, service(&app, knock, answer));
+                app.plane.take(whole, knock.service(&app, answer));
             });
         }
     }
-}
-
-/// Returns what serves a client.
-fn service(app: &Arc<App>, knock: Knock, answer: Result<Arc<Guest>, Denied>) -> Service {
-    let guest = match answer {
-        Ok(guest) => guest,
-        Err(denied) => return Service::refused(&denied),
-    };
-    let publishing = match knock.topics.first() {
-        Some(topic) => match guest.permit_now(Act::Publish, topic, app.clock.wall()) {
-            Some(Ok(())) => Publishing::Allowed,
-            Some(Err(_)) => Publishing::Refused,
-            None => Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone())),
-        },
-        None => Publishing::Refused,
-    };
-    Service::Raw(Box::new(Raw::new(app.clone(), knock.topics, knock.since, guest, publishing)))
 }
 
 impl Knock {
@@ -104,27 +89,29 @@ impl Knock {
     /// # Errors
     /// It asks for what there is not.
     fn read(app: &Arc<App>, incoming: &Incoming) -> Result<Self, Problem> {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        (parts.uri, parts.headers) = (incoming.uri().clone(), incoming.headers().clone());
-        let topics = ask::topics(&parts, &app.http_limits)?;
-        let since = ask::since(&parts).unwrap_or(Since::Now);
-        let policy = app.policies.current();
-        let who = credentials(app, incoming, &policy).map_err(Problem::from)?;
-        let mut knock = Self { topics, since, policy, who, answer: None };
+        let (uri, policy) = (incoming.uri(), app.policies.current());
+        let speaks_json = incoming.subprotocols().any(|name| name == SUBPROTOCOL);
+        let (form, topics) = match incoming.param("topic") {
+            None => (Form::Json, Vec::new()),
+            Some(_) if speaks_json => (Form::Json, ask::topics_of(uri, &app.http_limits)?),
+            Some(_) => (Form::Raw, ask::topics_of(uri, &app.http_limits)?),
+        };
+        let since = ask::since_of(uri, incoming.headers()).unwrap_or(Since::Now);
+        let who = credentials(app, incoming, &policy).map_err(Denied::from)?;
+        let mut knock = Self { form, topics, since, policy, who, answer: None };
         knock.answer = knock.decide(app);
         Ok(knock)
     }
 
     /// Decides without waiting; `None` when somebody must be asked.
-    fn decide(&self, app: &Arc<App>) -> Option<Result<Arc<Guest>, Denied>> {
-        let moment = app.clock.moment();
-        let grant = match self.policy.auth.admit_now(&self.who, moment)? {
-            Ok(grant) => grant,
+    fn decide(&self, app: &App) -> Option<Result<Arc<Guest>, Denied>> {
+        let now = app.clock.moment();
+        let guest = match self.policy.auth.admit_now(&self.who, now)? {
+            Ok(grant) => self.guest(app, grant),
             Err(denied) => return Some(Err(denied)),
         };
-        let guest = self.guest(app, grant);
-        for topic in &self.topics {
-            if let Err(denied) = guest.permit_now(Act::Subscribe, topic, moment.wall)? {
+        for topic in self.checked_topics() {
+            if let Err(denied) = guest.permit_now(Act::Subscribe, topic, now.wall)? {
                 return Some(Err(denied));
             }
         }
@@ -132,16 +119,72 @@ impl Knock {
     }
 
     /// Asks whoever has to be asked.
-    async fn ask(&self, app: &Arc<App>) -> Result<Arc<Guest>, Denied> {
+    async fn ask(&self, app: &App) -> Result<Arc<Guest>, Denied> {
         let guest = self.guest(app, self.policy.auth.admit(&self.who).await?);
-        for topic in &self.topics {
+        for topic in self.checked_topics() {
             guest.permit(Act::Subscribe, topic).await?;
         }
         Ok(Arc::new(guest))
     }
 
-    fn guest(&self, app: &App, grant: crate::auth::Grant) -> Guest {
+    /// Returns the topics without which there is no point in coming in. A session tells of each what
+    /// became of it.
+    fn checked_topics(&self) -> &[TopicName] {
+        match self.form {
+            Form::Raw => &self.topics,
+            Form::Json => &[],
+        }
+    }
+
+    fn guest(&self, app: &App, grant: Grant) -> Guest {
         let client = self.who.client().clone();
         Guest::new(self.policy.clone(), client, grant, app.runtime.clone())
     }
+
+    /// Returns what serves the client.
+    fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Service {
+        let guest = match answer {
+            Ok(guest) => guest,
+            Err(denied) => return Service::refused(&denied),
+        };
+        let (app, Self { form, topics, since, .. }) = (app.clone(), self);
+        match form {
+            Form::Raw => {
+                let publishing = publishing(&app, &guest, topics.first());
+                Service::Raw(Box::new(Raw::new(app, topics, since, guest, publishing)))
+            }
+            Form::Json => match Label::new(&guest.client.id) {
+                Ok(name) => Service::Json(Box::new(Json::new(app, guest, name, topics, since))),
+                Err(_) => Service::Refused(sockeye::CloseCode::INTERNAL, "internal"),
+            },
+        }
+    }
 }
+
+/// Returns what becomes of what a client of the raw form sends.
+fn publishing(app: &Arc<App>, guest: &Arc<Guest>, topic: Option<&TopicName>) -> Publishing {
+    let Some(topic) = topic else { return Publishing::Refused };
+    match guest.permit_now(Act::Publish, topic, app.clock.wall()) {
+        Some(Ok(())) => Publishing::Allowed,
+        Some(Err(_)) => Publishing::Refused,
+        None => Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone())),
+    }
+}
+
+/// Collects what a request tells of its sender.
+fn credentials(
+    app: &App,
+    incoming: &Incoming,
+    policy: &Policy,
+) -> Result<Credentials, CredentialError> {
+    let headers = incoming.headers().iter();
+    let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let ip = incoming.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
+    let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
+    let client = &app.name_client();
+    let request = ClientRequest { client, ip, target, headers: &headers };
+    Credentials::collect(&request, &policy.credential_rules)
+}
+
+/// The path of the protocol for many topics.
+const MANY: &str = "/ws";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, Uri, header};
 use percent_encoding::percent_decode_str;
 use sockeye_hub::{Id, Since, TopicName};
 
@@ -24,7 +24,7 @@ pub(super) fn topic(parts: &Parts) -> Result<TopicName, Problem> {
     if query(parts).has("topic") {
         return Err(Problem::bad_request("this takes one topic, that of the path"));
     }
-    path_topic(parts)
+    path_topic(&parts.uri)
 }
 
 /// Reads the topics of a request, each once.
@@ -32,8 +32,16 @@ pub(super) fn topic(parts: &Parts) -> Result<TopicName, Problem> {
 /// # Errors
 /// A name breaks a rule, or there are too many.
 pub(super) fn topics(parts: &Parts, limits: &HttpLimits) -> Result<Vec<TopicName>, Problem> {
-    let mut topics = vec![path_topic(parts)?];
-    for name in query(parts).all("topic") {
+    topics_of(&parts.uri, limits)
+}
+
+/// As [`topics`], of a URI.
+///
+/// # Errors
+/// As there.
+pub(crate) fn topics_of(uri: &Uri, limits: &HttpLimits) -> Result<Vec<TopicName>, Problem> {
+    let mut topics = vec![path_topic(uri)?];
+    for name in Query(uri.query().unwrap_or_default()).all("topic") {
         let name = name.ok_or(sockeye_hub::NameError::NotUtf8)?;
         let topic = TopicName::new(&name)?;
         if !topics.contains(&topic) {
@@ -47,8 +55,8 @@ pub(super) fn topics(parts: &Parts, limits: &HttpLimits) -> Result<Vec<TopicName
     Ok(topics)
 }
 
-fn path_topic(parts: &Parts) -> Result<TopicName, Problem> {
-    let name = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+fn path_topic(uri: &Uri) -> Result<TopicName, Problem> {
+    let name = uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let name: Vec<u8> = percent_decode_str(name).collect();
     Ok(TopicName::from_bytes(&name)?)
 }
@@ -58,8 +66,13 @@ fn path_topic(parts: &Parts) -> Result<TopicName, Problem> {
 /// Headers go before the query: a client that comes back by itself repeats the URL that it was
 /// given and tells in a header how far it has got since.
 pub(super) fn since(parts: &Parts) -> Option<Since> {
+    since_of(&parts.uri, &parts.headers)
+}
+
+/// As [`since`], of a URI and headers.
+pub(crate) fn since_of(uri: &Uri, headers: &HeaderMap) -> Option<Since> {
     let header = |name: HeaderName| {
-        let mut values = parts.headers.get_all(name).iter();
+        let mut values = headers.get_all(name).iter();
         let first = values.next()?;
         // Two places are none.
         let first = if values.next().is_some() { "" } else { first.to_str().unwrap_or("?") };
@@ -67,7 +80,7 @@ pub(super) fn since(parts: &Parts) -> Option<Since> {
     };
     let id = header(HeaderName::from_static("last-event-id")).filter(|id| !id.is_empty());
     let tag = || header(header::IF_NONE_MATCH).map(|tag| untag(&tag).to_owned());
-    let query = query(parts);
+    let query = Query(uri.query().unwrap_or_default());
     let asked = |name| query.all(name).next().map(|place| place.unwrap_or_else(|| "?".into()));
     let last = || asked("lastEventId").filter(|id| !id.is_empty());
     let place = id.or_else(tag).or_else(last).or_else(|| asked("since"))?;

@@ -18,7 +18,7 @@
 
 mod accept;
 mod admit;
-mod ask;
+pub(crate) mod ask;
 mod body;
 mod counters;
 mod format;
@@ -28,7 +28,7 @@ mod openapi;
 mod page;
 mod pages;
 mod poll;
-mod problem;
+pub(crate) mod problem;
 mod publish;
 mod stream;
 mod text;

@@ -9,16 +9,18 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use sockeye_hub::{Id, Limit, NameError, Refused};
+
+use sockeye_proto::handshake::Rejection;
 
 use crate::auth::Denied;
 use crate::envelope::write_text;
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) status: StatusCode,
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: Cow<'static, str>,
     /// The topic's last message, where that is what is wrong.
@@ -99,24 +101,39 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, self.json()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+impl Problem {
+    /// Returns the headers of the answer.
+    fn headers(&self) -> impl Iterator<Item = (HeaderName, &'static str)> {
         let extra = match self.status {
             StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
             StatusCode::METHOD_NOT_ALLOWED => Some((ALLOW, METHODS)),
             StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
             _ => None,
         };
-        if let Some((name, value)) = extra {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if self.closes == Closes::Yes {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        let closes = (self.closes == Closes::Yes).then_some((CONNECTION, "close"));
+        let always = [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "no-store"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        always.into_iter().chain(extra).chain(closes)
+    }
+
+    /// Returns the answer to a handshake for a WebSocket.
+    pub(crate) fn rejection(&self) -> Rejection {
+        let rejection = Rejection::new(self.status.as_u16(), "").with_rule(self.code);
+        self.headers().fold(rejection.body(self.json()), |rejection, (name, value)| {
+            // All of these are right.
+            rejection.clone().header(name.as_str(), value).unwrap_or(rejection)
+        })
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.json()).into_response();
+        for (name, value) in self.headers() {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

@@ -9,10 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sockeye::CloseCode;
-use sockeye_hub::{
-    Id, Joined, Limit, Payload, Publication, Refused, Since, Slow,
-    TopicName,
-};
+use sockeye_hub::{Id, Joined, Limit, Payload, Publication, Refused, Since, Slow, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
 use sockeye_reactor::Out;
@@ -20,8 +17,8 @@ use sockeye_reactor::Out;
 use super::feed::{Form, payload};
 use super::relay::Relay;
 use crate::app::App;
-use crate::auth::jwt::TokenError;
 use crate::auth::Denied;
+use crate::auth::jwt::TokenError;
 use crate::guest::Guest;
 
 /// A connection to one or more topics.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sockeye_hub::{Epoch, Label, TopicName};
+use sockeye_hub::{Epoch, Label, Since, TopicName};
 
-use super::command::{Command, Frame};
+use super::command::{Command, Frame, Subscribe};
 use super::host::{Host, Question, Verdict};
 use super::rate::{Bucket, Excess};
 use super::refusal::Refusal;
@@ -77,6 +77,19 @@ impl Session {
         session.welcome(&cursor.to_string(), host);
         session.renew(now, host);
         session
+    }
+
+    /// Subscribes to topics as if the client's first command said so.
+    pub fn begin_with(
+        &mut self,
+        topics: Vec<TopicName>,
+        since: Since,
+        now: Moment,
+        host: &mut impl Host,
+    ) {
+        let command =
+            Command::Subscribe(Subscribe { topics, since, presence: false, cancelled: Vec::new() });
+        self.begin(Call { reference: None, command }, now, host);
     }
 
     /// Takes a text frame. Everything in it that is no command is answered with an error.
