@@ -1,6 +1,7 @@
 //! The standalone server: everything behind `sockeye serve`.
 //!
 //! ```text
+//!   config ──► what all of these do
 //!   auth ──► Grant ──┐
 //!                    ▼
 //!   doors: WebSocket, SSE, stream, poll, HTTP publish ──► sockeye-hub: topics, history, presence

@@ -223,17 +223,17 @@ fn one_line(message: &str) -> String {
 
 /// Says that there is no such name, and which one may be meant.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let score = |known: &str| {
-        let (near, last) = (strsim::damerau_levenshtein(known, name), |path: &str| {
-            path.rsplit('.').next().unwrap_or_default().to_owned()
-        });
-        // The right key in the wrong section.
-        near.min(1 + strsim::damerau_levenshtein(&last(known), &last(name)))
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let distance = |known: &str| {
+        let in_wrong_section = 1 + strsim::damerau_levenshtein(&last(known), &last(name));
+        strsim::damerau_levenshtein(known, name).min(in_wrong_section)
     };
-    let best = known.map(|known| (score(known), known)).min();
     let found = format!("unknown {what} {}", shown(name));
-    match best {
-        Some((score, known)) if score <= FAR && score * 2 < name.len() => {
+    if name.len() > NAME_BYTES {
+        return found;
+    }
+    match known.map(|known| (distance(known), known)).min() {
+        Some((distance, known)) if distance <= FAR && distance * 2 < name.len() => {
             format!("{found}; did you mean `{known}`?")
         }
         _ => found,
@@ -245,6 +245,9 @@ const FILE_BYTES: u64 = 1 << 20;
 
 /// The most rules of topics: each new topic is held against all of them.
 const TOPICS: usize = 1_000;
+
+/// The most bytes of a name that is held against those that are known.
+const NAME_BYTES: usize = 64;
 
 /// How many characters a name may be away from the one that is meant.
 const FAR: usize = 3;

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::types::Hidden;
 use super::value::{Field, Value, parse_time, show_time, shown};
+use crate::auth::SECRET_BYTES;
 
 /// A key of the configuration: of [`super::Config`] or of one [`super::Topic`].
 pub struct Key<C: 'static = super::Config> {
@@ -91,8 +92,8 @@ impl<C> Key<C> {
         Some(self.env).filter(|name| !name.is_empty())
     }
 
-    /// Returns the flag without its dashes; `None` for secrets, which a list of processes would show,
-    /// and for keys of topics.
+    /// Returns the flag without its dashes; `None` for secrets, which a list of processes would
+    /// show, and for keys of topics.
     pub fn flag(&self) -> Option<&'static str> {
         Some(self.flag).filter(|name| !name.is_empty())
     }
@@ -267,6 +268,3 @@ const LIST_ITEMS: usize = 128;
 
 /// Says what stands in place of a secret that is refused.
 const SHORTER: &str = "a shorter text";
-
-/// The fewest bytes of a secret.
-const SECRET_BYTES: usize = crate::auth::SECRET_BYTES;

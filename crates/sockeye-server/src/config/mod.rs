@@ -7,8 +7,8 @@
 //!            Config::load ──► Config | ConfigError, one line that names the place
 //! ```
 //!
-//! All keys stand in one table ([`keys`]): the file, the environment, flags, the page of all keys and
-//! what is printed are made of it. Nothing here listens, and nothing is fetched but by
+//! All keys stand in one table ([`keys`]): the file, the environment, flags, the page of all keys
+//! and what is printed are made of it. Nothing here listens, and nothing is fetched but by
 //! [`Config::auth`].
 
 #![warn(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]

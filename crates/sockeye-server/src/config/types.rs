@@ -1,4 +1,4 @@
-//! The kinds of text that keys of the configuration take: addresses, URLs, origins, secrets, choices.
+//! What keys of the configuration take as text: addresses, URLs, origins, secrets, choices.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -303,5 +303,5 @@ impl From<Slow> for sockeye_hub::Slow {
 /// What stands for a secret wherever one would be shown.
 pub(super) const MASK: &str = "***";
 
-const ORIGIN_FORMS: &str = "an origin is `*`, `same`, `null`, `https://example.com`, `example.com` or \
-                            `*.example.com`";
+const ORIGIN_FORMS: &str = "an origin is `*`, `same`, `null`, `https://example.com`, \
+                            `example.com` or `*.example.com`";

@@ -281,8 +281,9 @@ pub(super) fn shown(text: &str) -> String {
 
 /// Tells whether a character would end a line or command a terminal.
 fn needs_escape(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_separator = matches!(character, '\u{2028}' | '\u{2029}');
+    let is_direction = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || is_separator || is_direction
 }
 
 /// Units of time in milliseconds, the largest first.

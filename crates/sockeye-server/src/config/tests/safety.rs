@@ -30,7 +30,6 @@ fn auth(text: &str) -> Auth {
     parse(text).unwrap().auth(&Fetcher::new().unwrap()).unwrap()
 }
 
-// PUB-009
 #[test]
 fn without_auth_only_this_machine_is_served_unless_anonymous_is_allowed() {
     for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "example.com:80"] {
@@ -48,7 +47,6 @@ fn without_auth_only_this_machine_is_served_unless_anonymous_is_allowed() {
     assert!(flag.to_string().starts_with("--listen: listen: 0.0.0.0:80 can be reached"), "{flag}");
 }
 
-// PUB-009
 #[test]
 fn http_api_is_off_without_a_key() {
     let none = Config::default();
@@ -181,7 +179,7 @@ fn secretive() -> String {
 
 // SIG-019
 #[test]
-fn debug_and_print_of_a_configuration_show_no_secret() {
+fn debug_print_and_panic_with_a_configuration_show_no_secret() {
     let webhook = parse(&secretive()).unwrap();
     let jwt = parse(&format!("[auth.jwt]\nsecret = '{SECRET}'")).unwrap();
     for config in [webhook, jwt] {
@@ -192,6 +190,9 @@ fn debug_and_print_of_a_configuration_show_no_secret() {
             assert!(!shown.contains(SECRET), "{shown}");
         }
         assert!(config.to_toml().contains("\"***\""));
+        let panicked = std::panic::catch_unwind(|| panic!("{config:?}")).unwrap_err();
+        let text = panicked.downcast_ref::<String>().unwrap();
+        assert!(text.contains("webhook") && !text.contains(SECRET), "{text}");
     }
     let file = File::from_bytes(Path::new("f"), secretive().into()).unwrap();
     assert!(!format!("{file:?}").contains(SECRET));
