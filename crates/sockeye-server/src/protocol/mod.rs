@@ -34,6 +34,7 @@ mod tests;
 mod waiting;
 
 pub use host::{Host, Question, Verdict};
+pub(crate) use rate::Bucket;
 pub use rate::{Excess, Rate};
 pub use session::Session;
 pub use settings::{Service, SessionLimits, Settings};
