@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 #[cfg(feature = "hyper")]
-use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
+use sockeye_proto::handshake::{Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
@@ -125,9 +125,7 @@ impl Upgrades {
         let text = "The request must wait for the answer before it.\n";
         let unknown = || Rejection::new(400, text).with_rule("pipelined");
         loop {
-            let length = HeadReader::request().read(bytes, limits)?.ok_or_else(unknown)?;
-            let (head, behind) = bytes.split_at_checked(length).ok_or_else(unknown)?;
-            let head = RequestHead::parse(head)?;
+            let (head, behind) = RequestHead::read(bytes, limits)?.ok_or_else(unknown)?;
             if head.header("upgrade").is_some() {
                 return Ok(head);
             }
