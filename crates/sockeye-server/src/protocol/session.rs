@@ -117,6 +117,16 @@ impl Session {
         }
     }
 
+    /// Returns the name of the connection.
+    pub fn client(&self) -> &Label {
+        &self.client
+    }
+
+    /// Returns what the client may do for now.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// Returns when [`Session::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.renewal.due
@@ -177,11 +187,11 @@ impl Session {
     /// Carries a command out, or has asked first what takes waiting.
     fn begin(&mut self, mut call: Call, now: Moment, host: &mut impl Host) {
         let limits = &self.service.settings.limits;
+        if call.command.topics() > limits.topics {
+            let message = format!("a command names at most {} topics", limits.topics);
+            return refuse(&call, &Refusal::limit(message), host);
+        }
         let asked = match &mut call.command {
-            Command::Subscribe(subscribe) if subscribe.topics.len() > limits.topics => {
-                let message = format!("a command names at most {} topics", limits.topics);
-                return refuse(&call, &Refusal::limit(message), host);
-            }
             Command::Refresh { token } => Some(Question::Admit { token: std::mem::take(token) }),
             command => self.undecided(command, now.wall),
         };
