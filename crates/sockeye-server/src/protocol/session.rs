@@ -143,6 +143,7 @@ impl Session {
     pub fn end(&mut self, now: Moment, host: &mut impl Host) {
         self.is_over = true;
         self.renewal.due = None;
+        self.missed = None;
         self.waiting.clear();
         let topics: Vec<TopicName> = self.topics.keys().cloned().collect();
         for topic in topics {
