@@ -34,6 +34,8 @@ pub(crate) struct Wire {
     pub(crate) asked: VecDeque<(u64, Question)>,
     pub(crate) closed: Option<u16>,
     pub(crate) exceeded: usize,
+    /// What another thread publishes while the session subscribes.
+    pub(crate) meanwhile: Option<(Arc<Hub>, Publication, Duration)>,
 }
 
 impl Wire {
@@ -59,6 +61,9 @@ impl Host for Wire {
     }
 
     fn catch_up(&mut self, to: u64) {
+        if let Some((hub, publication, now)) = self.meanwhile.take() {
+            hub.publish(publication, now).unwrap();
+        }
         let mailbox = self.mailbox.clone();
         for message in mailbox.0.lock().unwrap().iter().filter(|message| message.id.seq <= to) {
             if self.wants(message) {
@@ -171,6 +176,7 @@ impl Server {
             asked: VecDeque::new(),
             closed: None,
             exceeded: 0,
+            meanwhile: None,
         };
         let client = Label::new(&format!("c{}", self.names)).unwrap();
         let session = Session::open(self.service.clone(), client, grant, now, &mut wire);

@@ -123,6 +123,8 @@ fn subscription_beyond_128_and_names_that_are_none_are_refused_and_the_connectio
     let many = |names: &[String]| json!({"type": "subscribe", "topics": names});
     let all_names = names(129);
     assert_eq!(peer.ask(&many(&all_names), now)["code"], "limit_exceeded");
+    let leave = json!({"type": "unsubscribe", "topics": all_names});
+    assert_eq!(peer.ask(&leave, now)["code"], "limit_exceeded");
     let full = peer.ask(&many(&all_names[..128]), now);
     assert_eq!(full["topics"].as_array().unwrap().len(), 128);
     let beyond = peer.ask(&many(&all_names[128..]), now);
