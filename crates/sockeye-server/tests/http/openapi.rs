@@ -15,11 +15,12 @@ use sockeye_server::policy::Policy;
 
 use crate::support::{Answer, KEY, Server, by_tokens, open, token};
 
-/// What was answered: statuses by method, and the codes of all refusals.
+/// What was answered: statuses by method, and the codes and the texts of all refusals.
 #[derive(Default)]
 struct Seen {
     statuses: BTreeMap<String, BTreeSet<String>>,
     codes: BTreeSet<String>,
+    refusals: Vec<String>,
 }
 
 impl Seen {
@@ -28,6 +29,7 @@ impl Seen {
         statuses.insert(answer.status().to_string());
         if answer.status() >= 400 && method != "HEAD" {
             self.codes.insert(answer.code());
+            self.refusals.push(answer.body.clone());
         }
     }
 
@@ -78,6 +80,7 @@ async fn the_rest(seen: &mut Seen) {
     let server = Server::start(open(), |topics| {
         topics.hub = Arc::new(Hub::new(Epoch::from_random(1), Rules::default(), limits));
         topics.limits.body_pace = Duration::from_millis(1);
+        topics.limits.linger = Duration::ZERO;
     })
     .await;
     server.say("a", "x");
@@ -91,8 +94,9 @@ async fn the_rest(seen: &mut Seen) {
         ("POST", "/t/a", &[("Content-Length", "99999999")]),
         ("POST", "/t/a", &[("Content-Encoding", "gzip")]),
         ("POST", "/t/a", &[("Content-Length", "9")]),
-        ("DELETE", "/t/a", &[("X-API-Key", KEY)]),
+        // Before the history is cleared, which makes room.
         ("GET", "/t/b?since=1-0", &[]),
+        ("DELETE", "/t/a", &[("X-API-Key", KEY)]),
     ] {
         seen.ask(&server, method, target, headers).await;
     }
@@ -137,6 +141,44 @@ async fn description_names_every_route_and_status_that_is_answered_and_no_other(
     let codes: BTreeSet<String> =
         codes.as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect();
     assert_eq!(codes, seen.codes);
+}
+
+// PUB-027
+#[tokio::test]
+async fn refusals_tell_nothing_of_what_is_inside_or_what_was_sent() {
+    let mut seen = Seen::default();
+    refusals(&mut seen).await;
+    the_rest(&mut seen).await;
+    expiry(&mut seen).await;
+    assert!(seen.refusals.len() > 20);
+    let inside = [
+        KEY,
+        "a.b.c",
+        "eyJ",
+        "/auth",
+        "127.0.0.1",
+        ".rs",
+        "panic",
+        "0x",
+        "webhook",
+        "connect",
+        "::",
+        "Some(",
+        "Err(",
+        "/usr",
+        "/home",
+        "hub",
+        "tokio",
+        "hyper",
+        "serde",
+    ];
+    for text in &seen.refusals {
+        let found = inside.iter().find(|inside| text.contains(**inside));
+        assert_eq!(found, None, "{text}");
+        let refusal: Value = serde_json::from_str(text).unwrap();
+        assert!(names(&refusal).iter().all(|name| ["error", "last_id"].contains(&name.as_str())));
+        assert_eq!(names(&refusal["error"]), ["code", "message"].map(String::from).into());
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,6 @@ async fn with_a_long_history() -> Server {
     Server::start(open(), |topics| topics.hub = Arc::new(hub)).await
 }
 
-// PUB-021
 #[tokio::test]
 async fn history_comes_in_pages_of_300_in_both_directions() {
     let server = with_a_long_history().await;

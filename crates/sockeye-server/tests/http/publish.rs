@@ -44,7 +44,13 @@ async fn publication_repeated_under_its_key_is_answered_and_not_delivered() {
     assert_eq!((&first["id"], first.get("repeat")), (&"1-1".into(), None));
     let second = server.send("POST", "/t/a", &key, b"x").await.json();
     assert_eq!((&second["id"], &second["repeat"]), (&"1-1".into(), &true.into()));
-    assert_eq!((payloads(&server, "a").len(), server.topics.counters.published.get()), (1, 1));
+    let key = [("Idempotency-Key", "k2")];
+    let at_once = (0..8).map(|_| server.send("POST", "/t/a", &key, b"y"));
+    let answers = futures_util::future::join_all(at_once).await;
+    assert!(answers.iter().all(|answer| answer.json()["id"] == "1-2"));
+    let repeats = answers.iter().filter(|answer| answer.json()["repeat"] == true).count();
+    assert_eq!(repeats, 7);
+    assert_eq!((payloads(&server, "a").len(), server.topics.counters.published.get()), (2, 2));
 }
 
 #[tokio::test]
@@ -100,14 +106,21 @@ async fn body_is_refused_at_the_byte_above_the_limit_and_when_it_is_encoded() {
     assert_eq!(server.send("POST", "/t/a", &[], &vec![0; limit]).await.status(), 200);
     // What declares too much is refused before a byte of it was sent.
     let length = (limit + 1).to_string();
-    let declared = server.ask("POST", "/t/a", &[("Content-Length", &length)]).await;
-    assert_eq!((declared.status(), declared.head.header("connection")), (413, Some("close")));
+    let mut client = server.connect().await;
+    client.request("POST", "/t/a", &[("Content-Length", &length)], b"").await;
+    let head = client.head().await;
+    assert_eq!((head.status, head.header("connection")), (413, Some("close")));
     let mut client = server.connect().await;
     client.request("POST", "/t/a", &[("Transfer-Encoding", "chunked")], b"").await;
     client.write(format!("{limit:x}\r\n{}\r\n", "x".repeat(limit)).as_bytes()).await;
     // That was the last byte that is taken; the answer comes with the next and not with the end.
     client.write(b"1\r\nx\r\n").await;
-    assert_eq!(client.answer("POST").await.status(), 413);
+    assert_eq!(client.head().await.status, 413);
+    // The rest is dropped, so that a client that sends it all before it reads has its answer too.
+    let mut client = server.connect().await;
+    client.request("POST", "/t/a", &[], &vec![0; 4 << 20]).await;
+    let answer = client.answer("POST").await;
+    assert_eq!((answer.status(), answer.code().as_str()), (413, "limit_exceeded"));
     for encoding in ["gzip", "deflate", "identity", "br, gzip"] {
         let answer = server.send("POST", "/t/a", &[("Content-Encoding", encoding)], b"x").await;
         assert_eq!((answer.status(), answer.code().as_str()), (415, "unsupported_media_type"));

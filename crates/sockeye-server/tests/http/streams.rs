@@ -33,6 +33,8 @@ async fn stream_goes_on_from_the_last_event_or_tells_a_gap() {
     let (mut client, _) = server.stream("/t/a?since=oldest", &at("1-1")).await;
     let text = client.read_until("data: 3\n\n").await;
     assert!(text.ends_with("id: 1-1\n\nid: 1-2\ndata: 2\n\nid: 1-3\ndata: 3\n\n"), "{text}");
+    let (mut client, _) = server.stream("/t/a", EVENTS).await;
+    assert!(client.read_until("id: ").await.ends_with("\n\nid: 1-3\n\n"), "no place is now");
     for (id, reason) in [("2-1", "epoch"), ("1-99", "future"), ("forged", "unreadable")] {
         let (mut client, _) = server.stream("/t/a", &at(id)).await;
         let text = client.read_until("\nid: 1-").await;
