@@ -40,9 +40,15 @@ pub(crate) enum Crowded {
     New,
 }
 
-/// A connection's place in the crowd, until it is dropped. Takes a word where addresses are not
-/// bounded.
-pub(crate) struct Ticket(Option<Box<(Arc<Crowd>, IpAddr)>>);
+/// A connection's place in the crowd, until the last clone of it is dropped. Takes a word where
+/// addresses are not bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket(#[expect(dead_code, reason = "held, not read")] Option<Arc<Place>>);
+
+struct Place {
+    crowd: Arc<Crowd>,
+    ip: IpAddr,
+}
 
 impl Crowd {
     pub(crate) fn new(limits: CrowdLimits) -> Self {
@@ -70,7 +76,7 @@ impl Crowd {
             return Ok(Ticket(None));
         }
         *state.of_ip.entry(ip).or_default() += 1;
-        Ok(Ticket(Some(Box::new((self.clone(), ip)))))
+        Ok(Ticket(Some(Arc::new(Place { crowd: self.clone(), ip }))))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -78,22 +84,21 @@ impl Crowd {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Place {
     fn drop(&mut self) {
-        let Some((crowd, ip)) = self.0.as_deref() else { return };
-        let mut state = crowd.lock();
-        if let Some(count) = state.of_ip.get_mut(ip) {
+        let mut state = self.crowd.lock();
+        if let Some(count) = state.of_ip.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {
-                state.of_ip.remove(ip);
+                state.of_ip.remove(&self.ip);
             }
         }
     }
 }
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").finish_non_exhaustive()
+        f.debug_struct("Place").field("ip", &self.ip).finish_non_exhaustive()
     }
 }
 

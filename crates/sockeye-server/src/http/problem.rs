@@ -13,6 +13,7 @@ use sockeye_hub::{Id, Limit, NameError, Refused};
 use sockeye_proto::handshake::Rejection;
 
 use crate::auth::Denied;
+use crate::crowd::Crowded;
 use crate::envelope::write_text;
 
 /// A refusal.
@@ -56,7 +57,7 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
-    pub(super) fn foreign_page() -> Self {
+    pub(crate) fn foreign_page() -> Self {
         let message = "pages of this origin may not do that";
         Self::new(StatusCode::FORBIDDEN, "origin_denied", message)
     }
@@ -64,6 +65,19 @@ impl Problem {
     pub(super) fn method() -> Self {
         let message = "a topic has the methods that Allow names";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    pub(crate) fn crowded(crowded: Crowded) -> Self {
+        match crowded {
+            Crowded::PerIp => {
+                let message = "your address has as many connections as it may";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "limit_exceeded", message)
+            }
+            Crowded::New => {
+                let message = "too many connections come at once; come back a little later";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            }
+        }
     }
 
     pub(super) fn internal() -> Self {

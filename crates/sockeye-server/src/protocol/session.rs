@@ -279,15 +279,15 @@ impl Session {
         decided.map_err(|denied| Refusal::from(&denied))
     }
 
+    /// Returns the time as the hub counts it, by the clock that nobody sets.
+    pub(super) fn hub_time(&self, now: Moment) -> Duration {
+        self.service.clock.at(now.monotonic)
+    }
+
     /// Takes a topic off the subscriptions that wait. Tells whether one was for it.
     pub(super) fn cancel(&mut self, topic: &TopicName) -> bool {
         self.waiting.cancel(topic)
     }
-}
-
-/// Returns the time as the hub counts it: since the epoch of Unix.
-pub(super) fn hub_time(now: Moment) -> Duration {
-    now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn refuse(call: &Call, refusal: &Refusal, host: &mut impl Host) {

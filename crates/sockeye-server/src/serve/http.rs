@@ -16,15 +16,16 @@ use crate::http::ClientAddr;
 
 /// Serves a connection, upgrades included, until it ends or the server stops.
 pub(super) async fn serve(connection: HttpConnection, router: Router) {
-    let HttpConnection { io, upgrades, peer, .. } = connection;
-    let (answering, client) = (upgrades.clone(), ClientAddr(peer.ip()));
+    let HttpConnection { io, upgrades, .. } = connection;
+    let answering = upgrades.clone();
     let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(client);
+        let client = answering.client_addr(request.headers());
+        request.extensions_mut().insert(ClientAddr(client.ip()));
         let (router, upgrades) = (router.clone(), answering.clone());
         async move { answer(request, router, upgrades).await }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).max_headers(100);
+    http.timer(TokioTimer::new()).max_headers(100).max_buf_size(BUFFER);
     let mut serving = pin!(http.serve_connection(TokioIo::new(io), service).with_upgrades());
     tokio::select! {
         // An error here is the client's: it left, or sent what is no HTTP.
@@ -35,6 +36,9 @@ pub(super) async fn serve(connection: HttpConnection, router: Router) {
         }
     }
 }
+
+/// What is buffered of a connection either way, in bytes: four times the longest head.
+const BUFFER: usize = 64 << 10;
 
 /// Answers one request: an upgrade by the server's routes, anything else by the router.
 async fn answer(

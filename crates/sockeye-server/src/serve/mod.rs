@@ -11,18 +11,17 @@ mod setup;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::{CloseCode, Drain, Listening};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 
+pub(crate) use http::upgrade_required;
 pub use setup::Site;
 
 /// Why a server could not be started.
@@ -51,7 +50,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     raise_descriptors();
     let app = App::start(&config)?;
-    let mut stop = stop_signal()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut listening = setup::listen(&app, &config, site).await?;
     let mut urls = Vec::new();
@@ -64,7 +64,8 @@ pub async fn run(
     started(&urls);
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
             _ = hangup.recv() => app.reload(reload()),
         }
     }
@@ -77,16 +78,18 @@ async fn drain(app: &App, listening: Vec<Listening>, deadline: Duration) {
     app.plane.unlisten();
     let over = app.plane.leave_time(deadline / 2);
     app.stopping.send_replace(Some(over));
-    let draining = listening.into_iter().map(|one| {
-        one.serve_until(std::future::ready(()), Drain::new(RESTART, over, deadline))
-    });
+    let mut draining = JoinSet::new();
+    for one in listening {
+        let drain = Drain::new(RESTART, over, deadline);
+        draining.spawn(one.serve_until(std::future::ready(()), drain));
+    }
     let closing = app.plane.close_over(RESTART, over);
-    tokio::join!(closing, join_all(draining));
+    tokio::join!(closing, draining.join_all());
 }
 
 /// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
 /// of 1,024 is there for programs that use `select`.
-fn raise_descriptors() {
+pub fn raise_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where it is refused the server takes fewer connections, and is none the worse otherwise.

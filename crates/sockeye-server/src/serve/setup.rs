@@ -57,7 +57,7 @@ fn echo(server: Server, app: &Arc<App>) -> Server {
     let paths = ["/", "/{*path}"].into_iter();
     paths.fold(server, |server, path| {
         let app = app.clone();
-        server.hand_over(path, move |whole| app.plane.take(whole, Service::Echo(Echo)))
+        server.hand_over(path, move |whole| app.plane.take(whole, Service::Echo(Echo), None))
     })
 }
 

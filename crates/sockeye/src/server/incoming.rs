@@ -51,6 +51,12 @@ impl Incoming {
         self.headers.map()
     }
 
+    /// Returns the names and values of all headers, in their order. Costs nothing, where
+    /// [`headers`](Self::headers) makes a map when it is first called.
+    pub fn header_lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.lines()
+    }
+
     /// Returns a header, if it is there once or more and its first value is visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
@@ -119,15 +125,20 @@ impl Headers {
 
     fn map(&self) -> &HeaderMap {
         self.map.get_or_init(|| {
-            let lines = self.lines.split(|byte| *byte == b'\n');
             // The head's own checks are stricter than these, so nothing is lost here.
-            lines.filter_map(header).collect()
+            let header = |(name, value): (&str, &[u8])| {
+                let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+                Some((name, HeaderValue::from_bytes(value).ok()?))
+            };
+            self.lines().filter_map(header).collect()
         })
     }
-}
 
-fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
-    Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
+            Some((std::str::from_utf8(name).ok()?, value))
+        })
+    }
 }

@@ -22,7 +22,7 @@ pub(super) const SIGHTS: [&str; 10] = [
     "a cursor that is none",
     "a gap after slow reading",
     "a publication while subscribing",
-    "closed with 3008",
+    "closed with 1008",
     "epoch",
     "evicted",
     "left with messages on their way",
@@ -124,8 +124,8 @@ impl World {
     fn act(&mut self, at: usize) {
         let Some(peer) = &self.clients[at].peer else { return self.connect(at) };
         if let Some(code) = peer.wire.closed {
-            assert_eq!(code, 3008);
-            self.met.insert("closed with 3008");
+            assert_eq!(code, 1008);
+            self.met.insert("closed with 1008");
             while self.clients[at].read(&self.log) {}
             return self.disconnect(at);
         }
