@@ -173,7 +173,7 @@ impl<'a> Seen<'a> {
             Credentials::collect(&request, rules).map_err(|error| Denied::from(error).into())
         };
         let rules = &policy.credential_rules;
-        if *page != Page::Foreign || rules.cookie.is_none() {
+        if matches!(page, Page::Allowed(_) | Page::None) || rules.cookie.is_none() {
             return collect(rules);
         }
         let without_cookie = CredentialRules { cookie: None, ..rules.clone() };
