@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sockeye_proto::handshake::Origins;
 use sockeye_server::auth::{Auth, Grant};
 use sockeye_server::policy::Policy;
 
@@ -162,6 +163,22 @@ async fn cookie_of_a_user_is_not_taken_from_a_page_of_another_site() {
     let allowed =
         server.ask("GET", "/t/a?info", &[cookie, ("Origin", "https://app.example")]).await;
     assert_eq!(allowed.head.header("access-control-allow-credentials"), Some("true"));
+}
+
+#[tokio::test]
+async fn where_every_page_is_allowed_none_brings_the_cookies_of_its_user() {
+    let mut policy = by_tokens();
+    policy.credential_rules.cookie = Some("sid".into());
+    policy.origins = Origins::Any;
+    let server = Server::start(policy, |_| {}).await;
+    let cookie = format!("sid={}", token("*", "*", HOUR));
+    let headers = [("Cookie", cookie.as_str()), ("Origin", "https://evil.example")];
+    assert_eq!(told(&server.send("POST", "/t/a", &headers, b"x").await).0, 403);
+    let anonymous = server.ask("GET", "/t/a", &headers[1..]).await;
+    let header = |name| anonymous.head.header(name);
+    assert_eq!(header("access-control-allow-origin"), Some("https://evil.example"));
+    assert_eq!(header("access-control-allow-credentials"), None);
+    assert_eq!(server.topics.hub.stats().cursor.seq, 0);
 }
 
 #[tokio::test]

@@ -319,21 +319,27 @@ impl Client {
 
     /// Reads chunks until what was read contains `wanted`, and returns it all.
     pub(crate) async fn read_until(&mut self, wanted: &str) -> String {
-        let mut text = String::new();
-        while !text.contains(wanted) {
-            let chunk = self.chunk().await;
-            let chunk = chunk.unwrap_or_else(|| panic!("the end came before {wanted}: {text}"));
-            text.push_str(&String::from_utf8(chunk).unwrap());
-        }
-        text
+        let read = async {
+            let mut text = String::new();
+            while !text.contains(wanted) {
+                let chunk = self.chunk().await;
+                let chunk = chunk.unwrap_or_else(|| panic!("the end came before {wanted}: {text}"));
+                text.push_str(&String::from_utf8(chunk).unwrap());
+            }
+            text
+        };
+        bounded(read).await
     }
 
     /// Reads chunks to the end.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.chunk().await {
-            body.extend(chunk);
-        }
-        body
+        let read = async {
+            let mut body = Vec::new();
+            while let Some(chunk) = self.chunk().await {
+                body.extend(chunk);
+            }
+            body
+        };
+        bounded(read).await
     }
 }
