@@ -25,6 +25,10 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(ServeError::Config(error)) => config_args::refuse(&error),
+        Err(ServeError::Listen(error)) => {
+            report(&format!("{error}; choose another address with --listen HOST:PORT"))
+        }
+        Err(ServeError::Tls(error)) => report(&format!("{error}; check --tls-cert and --tls-key")),
         Err(error) => report(&error.to_string()),
     }
 }

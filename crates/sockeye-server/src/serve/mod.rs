@@ -32,8 +32,10 @@ pub enum ServeError {
     Config(ConfigError),
     /// The system has no threads, pollers or random numbers left.
     System(io::Error),
-    /// An address can't be listened on, or a certificate can't be used.
-    Server(sockeye::Error),
+    /// An address can't be listened on.
+    Listen(sockeye::Error),
+    /// The certificate or its key can't be used.
+    Tls(sockeye::Error),
 }
 
 /// Serves until the process is asked to stop and its connections have ended, or had their time to.
@@ -101,7 +103,7 @@ impl fmt::Display for ServeError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start: {error}"),
-            Self::Server(error) => error.fmt(f),
+            Self::Listen(error) | Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -111,7 +113,7 @@ impl std::error::Error for ServeError {
         match self {
             Self::Config(error) => Some(error),
             Self::System(error) => Some(error),
-            Self::Server(error) => Some(error),
+            Self::Listen(error) | Self::Tls(error) => Some(error),
         }
     }
 }
@@ -130,7 +132,7 @@ impl From<io::Error> for ServeError {
 
 impl From<sockeye::Error> for ServeError {
     fn from(error: sockeye::Error) -> Self {
-        Self::Server(error)
+        Self::Listen(error)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use sockeye::tls::ServerTls;
 use sockeye::{DeflateConfig, ForwardedHeader, Listening, Origins, Server};
 
-use super::http;
+use super::{ServeError, http};
 use crate::app::App;
 use crate::config::Config;
 use crate::plane::{Echo, Service};
@@ -29,9 +29,11 @@ pub(super) async fn listen(
     app: &Arc<App>,
     config: &Config,
     site: Site,
-) -> sockeye::Result<Vec<Listening>> {
+) -> Result<Vec<Listening>, ServeError> {
     let tls = match (&config.tls.cert, &config.tls.key) {
-        (Some(certificate), Some(key)) => Some(ServerTls::from_pem_files(certificate, key)?),
+        (Some(certificate), Some(key)) => {
+            Some(ServerTls::from_pem_files(certificate, key).map_err(ServeError::Tls)?)
+        }
         _ => None,
     };
     let mut listening = Vec::new();
