@@ -9,6 +9,8 @@
 
 #[path = "serve/command.rs"]
 mod command;
+#[path = "serve/doors.rs"]
+mod doors;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/frames.rs"]
@@ -17,6 +19,8 @@ mod frames;
 mod http;
 #[path = "serve/log.rs"]
 mod log;
+#[path = "serve/recovering.rs"]
+mod recovering;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;
