@@ -61,7 +61,26 @@ impl<'a, R: Role> Reply<'a, R> {
 
     /// Sends a message for a [`Handler`](crate::handler::Handler), and tells what became of it.
     pub fn offer(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        match self.send(message, options) {
+        let sent = self.send(message, options);
+        self.outcome(&sent)
+    }
+
+    /// As [`offer`](Self::offer), for a transport that takes bytes at once: `write` gets what waits and
+    /// the payload behind it, and returns how many bytes have left. A long payload is then not copied
+    /// as far as it has left. Nothing may wait elsewhere that is to leave before.
+    pub fn offer_through(
+        &mut self,
+        message: MessageRef<'_>,
+        options: SendOptions,
+        write: impl FnOnce(&[u8], &[u8]) -> usize,
+    ) -> Sent {
+        let Self { connection, out, now } = self;
+        let sent = connection.send_through(message, options, *now, out, write);
+        self.outcome(&sent)
+    }
+
+    fn outcome(&self, sent: &Result<(), Error>) -> Sent {
+        match sent {
             Ok(()) if self.connection.is_above_high_water() => Sent::Buffered,
             Ok(()) => Sent::Ok,
             Err(_) => Sent::Dropped,
