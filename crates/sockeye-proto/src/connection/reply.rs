@@ -152,4 +152,35 @@ mod tests {
             assert_eq!(echo(&again, read, 2), expected, "{read}");
         }
     }
+
+    #[test]
+    fn however_much_of_a_message_leaves_at_once_it_goes_out_as_it_would_in_one_buffer() {
+        let (waiting, message) = (b"\x89\x00", MessageRef::Binary(b"0123456789"));
+        for leaving in 0..=14 {
+            let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
+            let (mut out, mut left) = (Vec::new(), Vec::new());
+            connection.ping(b"", &mut out).unwrap();
+            let options = SendOptions::default();
+            let mut reply = Reply::new(&mut connection, &mut out, NOW);
+            let sent = reply.offer_through(message, options, |waiting, payload| {
+                left = [waiting, payload].concat();
+                left.truncate(leaving);
+                leaving
+            });
+            assert_eq!((sent, connection.queued()), (Sent::Ok, out.len()));
+            left.append(&mut out);
+            assert_eq!(left, [waiting, &b"\x82\x0a0123456789"[..]].concat(), "{leaving}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_does_not_go_out_as_it_is_is_gathered() {
+        let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
+        let mut out = Vec::new();
+        let fragment = core::num::NonZeroUsize::new(1);
+        let options = SendOptions { fragment, ..SendOptions::default() };
+        let mut reply = Reply::new(&mut connection, &mut out, NOW);
+        let sent = reply.offer_through(MessageRef::Text("hi"), options, |_, _| unreachable!());
+        assert_eq!((sent, &out[..]), (Sent::Ok, &b"\x01\x01h\x80\x01i"[..]));
+    }
 }
