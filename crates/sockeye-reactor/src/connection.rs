@@ -462,14 +462,21 @@ impl<H: Handler, S: System> Outbox<'_, '_, '_, H, S> {
     }
 }
 
+impl<H: Handler, S: System> Outbox<'_, '_, '_, H, S> {
+    /// Sends a message that is long on the way past the buffer of answers, if that is free.
+    fn try_long(&mut self, message: MessageRef<'_>, options: SendOptions) -> Option<Sent> {
+        let Self { reply, state, way, .. } = self;
+        if !way.is_free || message.as_bytes().len() < S::READ {
+            return None;
+        }
+        reply.offer_through(message, options, |waiting, it| way.write(state, waiting, it))
+    }
+}
+
 impl<H: Handler, S: System> Outlet for Outbox<'_, '_, '_, H, S> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        let Self { reply, state, way, .. } = self;
-        let sent = if way.is_free && message.as_bytes().len() >= S::READ {
-            reply.offer_through(message, options, |waiting, it| way.write(state, waiting, it))
-        } else {
-            reply.offer(message, options)
-        };
+        let long_one = self.try_long(message, options);
+        let sent = long_one.unwrap_or_else(|| self.reply.offer(message, options));
         self.state.wants_drain |= sent != Sent::Ok;
         sent
     }

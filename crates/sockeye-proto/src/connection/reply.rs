@@ -62,28 +62,29 @@ impl<'a, R: Role> Reply<'a, R> {
     /// Sends a message for a [`Handler`](crate::handler::Handler), and tells what became of it.
     pub fn offer(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
         let sent = self.send(message, options);
-        self.outcome(&sent)
+        self.outcome(sent.is_ok())
     }
 
     /// As [`offer`](Self::offer), for a transport that takes bytes at once: `write` gets what waits and
     /// the payload behind it, and returns how many bytes have left. A long payload is then not copied
-    /// as far as it has left. Nothing may wait elsewhere that is to leave before.
+    /// as far as it has left. Nothing may wait elsewhere that is to leave before. `None`, and nothing was
+    /// sent, for what does not go out as it is: masked, compressed or in fragments.
     pub fn offer_through(
         &mut self,
         message: MessageRef<'_>,
         options: SendOptions,
         write: impl FnOnce(&[u8], &[u8]) -> usize,
-    ) -> Sent {
+    ) -> Option<Sent> {
         let Self { connection, out, now } = self;
         let sent = connection.send_through(message, options, *now, out, write);
-        self.outcome(&sent)
+        (sent != Ok(false)).then(|| self.outcome(sent.is_ok()))
     }
 
-    fn outcome(&self, sent: &Result<(), Error>) -> Sent {
-        match sent {
-            Ok(()) if self.connection.is_above_high_water() => Sent::Buffered,
-            Ok(()) => Sent::Ok,
-            Err(_) => Sent::Dropped,
+    fn outcome(&self, is_taken: bool) -> Sent {
+        match is_taken {
+            true if self.connection.is_above_high_water() => Sent::Buffered,
+            true => Sent::Ok,
+            false => Sent::Dropped,
         }
     }
 
@@ -167,20 +168,20 @@ mod tests {
                 left.truncate(leaving);
                 leaving
             });
-            assert_eq!((sent, connection.queued()), (Sent::Ok, out.len()));
+            assert_eq!((sent, connection.queued()), (Some(Sent::Ok), out.len()));
             left.append(&mut out);
             assert_eq!(left, [waiting, &b"\x82\x0a0123456789"[..]].concat(), "{leaving}");
         }
     }
 
     #[test]
-    fn a_message_that_does_not_go_out_as_it_is_is_gathered() {
+    fn a_message_in_fragments_does_not_leave_at_once() {
         let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
         let mut out = Vec::new();
         let fragment = core::num::NonZeroUsize::new(1);
         let options = SendOptions { fragment, ..SendOptions::default() };
         let mut reply = Reply::new(&mut connection, &mut out, NOW);
         let sent = reply.offer_through(MessageRef::Text("hi"), options, |_, _| unreachable!());
-        assert_eq!((sent, &out[..]), (Sent::Ok, &b"\x01\x01h\x80\x01i"[..]));
+        assert_eq!((sent, &out[..]), (None, &b""[..]));
     }
 }

@@ -102,10 +102,12 @@ impl<R: Role> Connection<R> {
     }
 
     /// Sends a message over a transport that takes bytes at once: `write` gets what waits in `out` and
-    /// the payload behind it, and returns how many bytes have left. Only what has not is copied.
+    /// the payload behind it, and returns how many bytes have left. Only what has not is copied. Returns
+    /// whether it did so: where the payload does not go out as it is, nothing has happened.
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[cold]
     pub(super) fn send_through(
         &mut self,
         message: MessageRef<'_>,
@@ -113,24 +115,25 @@ impl<R: Role> Connection<R> {
         now: Time,
         out: &mut Vec<u8>,
         write: impl FnOnce(&[u8], &[u8]) -> usize,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let payload = message.as_bytes();
         if !self.goes_out_as_it_is(payload, options) {
-            return self.send_payload(message.kind(), payload, options, out);
+            return Ok(false);
         }
         self.check_whole(payload.len())?;
         // For the case that nothing leaves: behind the header there is no way back.
         memory::reserve(out, frame::MAX_HEADER + payload.len())?;
         let start = out.len();
         let (opcode, len) = (Opcode::from(message.kind()), payload.len() as u64);
-        Header { fin: true, compressed: false, opcode, mask: None, len }.append_to(out);
+        let header = Header { fin: true, compressed: false, opcode, mask: None, len };
+        frame::append(out, &header, &[])?;
         self.outbound.queued += out.len() - start + payload.len();
         let count = write(out, payload);
         let left = payload.get(count.saturating_sub(out.len())..).unwrap_or_default();
         out.drain(..count.min(out.len()));
         out.extend_from_slice(left);
         self.written(count, now, out);
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the payload stands in the one frame of its message as it is here.

@@ -353,7 +353,8 @@ impl<S: Io> Outbox<'_, '_, '_, '_, S> {
 
 impl<S: Io> Outlet for Outbox<'_, '_, '_, '_, S> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        let sent = self.way.offer(self.reply, message, options);
+        let long_one = self.way.try_long(self.reply, message, options);
+        let sent = long_one.unwrap_or_else(|| self.reply.offer(message, options));
         *self.wants_drain |= sent != Sent::Ok;
         sent
     }

@@ -35,15 +35,15 @@ impl<S: Io> Link<S> {
 }
 
 impl<S: Io> Way<'_, '_, S> {
-    /// Sends a message for a handler; one that is long leaves at once, as far as the transport takes it.
-    pub(super) fn offer(
+    /// Sends a message that is long straight away, as far as the transport takes it.
+    pub(super) fn try_long(
         &mut self,
         reply: &mut Reply<'_, AnyRole>,
         message: MessageRef<'_>,
         options: SendOptions,
-    ) -> Sent {
+    ) -> Option<Sent> {
         if !self.is_free || message.as_bytes().len() < buffers::READ {
-            return reply.offer(message, options);
+            return None;
         }
         reply.offer_through(message, options, |waiting, payload| self.write(waiting, payload))
     }
