@@ -15,6 +15,8 @@ mod doors;
 mod ending;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/hooks.rs"]
+mod hooks;
 #[path = "serve/http.rs"]
 mod http;
 #[path = "serve/log.rs"]

@@ -183,9 +183,11 @@ impl Knock {
 fn publishing(app: &Arc<App>, guest: &Arc<Guest>, topic: Option<&TopicName>) -> Publishing {
     let Some(topic) = topic else { return Publishing::Refused };
     match guest.permit_now(Act::Publish, topic, app.clock.wall()) {
-        Some(Ok(())) => Publishing::Allowed,
+        Some(Ok(())) if !guest.has_hook(topic) => Publishing::Allowed,
         Some(Err(_)) => Publishing::Refused,
-        None => Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone())),
+        Some(Ok(())) | None => {
+            Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone()))
+        }
     }
 }
 

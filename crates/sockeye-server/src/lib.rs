@@ -17,6 +17,7 @@ mod door;
 pub mod envelope;
 pub mod fetch;
 mod guest;
+pub mod hook;
 pub mod http;
 mod pages;
 pub mod plane;

@@ -1,12 +1,11 @@
 //! Who is let in to topics over WebSockets, and how those are told who are not.
 
 use rustix::process::Signal;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncBufReadExt;
 use tokio::time::timeout;
 
 use crate::scratch::Scratch;
-use crate::support::{PATIENCE, Served, TEXT, handshake, handshake_with, run};
+use crate::support::{BackEnd, PATIENCE, Served, TEXT, handshake, handshake_with, run};
 
 const SECRET: &str = "a secret of the tests that is long enough";
 
@@ -97,28 +96,19 @@ async fn token_that_ends_closes_the_connections_that_it_opened() {
 #[tokio::test]
 async fn back_end_decides_who_connects_and_is_told_who_left() {
     let scratch = Scratch::new("doors-webhook");
-    let back_end = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = back_end.local_addr().unwrap();
+    let mut back_end = BackEnd::start(|question| match question["event"].as_str().unwrap() {
+        "connect" if question["token"] == "stranger" => r#"{"allow":false}"#.into(),
+        "connect" => r#"{"allow":true,"sub":"ann","subscribe":["*"]}"#.into(),
+        "publish" if question["topic"] == "closed" => r#"{"allow":false}"#.into(),
+        _ => r#"{"allow":true}"#.into(),
+    })
+    .await;
     let config = format!(
-        "[auth.webhook]\nurl = 'http://{url}/auth'\nsecret = '{SECRET}'\n\
-         events = ['publish', 'disconnect']\n"
+        "[auth.webhook]\nurl = 'http://{}/auth'\nsecret = '{SECRET}'\n\
+         events = ['publish', 'disconnect']\n",
+        back_end.address
     );
     let served = Served::configured(&scratch, &config).await;
-    let (asked, mut questions) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut io, _)) = back_end.accept().await {
-            let question = read_question(&mut io).await;
-            let answer = match question["event"].as_str().unwrap() {
-                "connect" if question["token"] == "stranger" => r#"{"allow":false}"#,
-                "connect" => r#"{"allow":true,"sub":"ann","subscribe":["*"]}"#,
-                "publish" if question["topic"] == "closed" => r#"{"allow":false}"#,
-                _ => r#"{"allow":true}"#,
-            };
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
-            io.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
-            asked.send(question).unwrap();
-        }
-    });
     let mut refused = served.open("/t/a?token=stranger").await;
     assert_eq!(refused.frame().await.unwrap().close_code(), Some(3507));
     let mut ann = served.open("/t/open?token=t").await;
@@ -130,25 +120,12 @@ async fn back_end_decides_who_connects_and_is_told_who_left() {
     drop(ann);
     let mut events = Vec::new();
     while events.iter().filter(|event| *event == "disconnect").count() < 2 {
-        let question = questions.recv().await.unwrap();
+        let question = back_end.questions.recv().await.unwrap();
         events.push(question["event"].as_str().unwrap().to_owned());
     }
     events.sort();
     let expected = ["connect", "connect", "connect", "disconnect", "disconnect"];
     assert_eq!(events, [&expected[..], &["publish", "publish"]].concat());
-}
-
-/// Reads a request whose body is JSON.
-async fn read_question(io: &mut TcpStream) -> serde_json::Value {
-    let mut bytes = Vec::new();
-    loop {
-        assert!(io.read_buf(&mut bytes).await.unwrap() > 0);
-        let text = String::from_utf8_lossy(&bytes);
-        let Some((_, body)) = text.split_once("\r\n\r\n") else { continue };
-        if let Ok(question) = serde_json::from_str(body) {
-            return question;
-        }
-    }
 }
 
 // SIG-007

@@ -5,10 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use sockeye::{Message, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
 
 use crate::scratch::Scratch;
@@ -163,6 +165,44 @@ impl Served {
     }
 }
 
+/// A back end that answers questions of JSON.
+pub(crate) struct BackEnd {
+    pub(crate) address: SocketAddr,
+    /// What it was asked and has answered.
+    pub(crate) questions: UnboundedReceiver<Value>,
+}
+
+impl BackEnd {
+    pub(crate) async fn start(answer: impl Fn(&Value) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, questions) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut io, _)) = listener.accept().await {
+                let question = read_json(&mut io).await;
+                let body = answer(&question);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                io.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                let _ = asked.send(question);
+            }
+        });
+        Self { address, questions }
+    }
+}
+
+/// Reads a request whose body is JSON.
+async fn read_json(io: &mut TcpStream) -> Value {
+    let mut bytes = Vec::new();
+    loop {
+        assert!(io.read_buf(&mut bytes).await.unwrap() > 0);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((_, body)) = text.split_once("\r\n\r\n") else { continue };
+        if let Ok(question) = serde_json::from_str(body) {
+            return question;
+        }
+    }
+}
+
 /// The request of RFC 6455 section 1.3, without its extras.
 pub(crate) fn handshake(path: &str) -> String {
     format!(
@@ -197,7 +237,7 @@ impl Frame {
         std::str::from_utf8(&self.payload).unwrap()
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(self.text()).unwrap()
     }
 

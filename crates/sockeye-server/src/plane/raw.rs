@@ -14,7 +14,7 @@ use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
 use sockeye_reactor::Out;
 
-use super::feed::{Form, payload};
+use super::feed::{Form, as_sent};
 use super::relay::Relay;
 use crate::app::App;
 use crate::auth::Denied;
@@ -169,7 +169,7 @@ impl Raw {
     /// Sends what was missed, as far as there is room, and is live when that was all.
     fn go_on(&mut self, joined: &Joined, out: &mut Out<'_>) {
         for message in &joined.recovered {
-            match out.send(payload(message)) {
+            match out.send(as_sent(&message.payload)) {
                 Sent::Ok => {}
                 Sent::Buffered => return self.place = Place::Behind(message.id),
                 // The connection is closing.
