@@ -21,4 +21,10 @@ pub mod plane;
 pub mod policy;
 pub mod protocol;
 mod random;
+pub mod signals;
 pub mod subscriber;
+#[cfg(unix)]
+pub mod systemd;
+#[cfg(unix)]
+pub mod takeover;
+pub mod tls;
