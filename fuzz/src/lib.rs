@@ -15,6 +15,7 @@ mod frames;
 mod handshake;
 mod inflate;
 mod jwt;
+mod session;
 mod setup;
 mod split;
 mod utf8;
@@ -29,6 +30,7 @@ pub use frames::{frames_client, frames_server};
 pub use handshake::{handshake_client, handshake_server};
 pub use inflate::inflate;
 pub use jwt::jwt;
+pub use session::session;
 pub use sockeye_reactor::simulation::play as reactor;
 pub use split::split;
 pub use utf8::utf8;
@@ -55,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "inflate", run: inflate },
     Target { name: "reactor", run: reactor },
     Target { name: "jwt", run: jwt },
+    Target { name: "session", run: session },
     Target { name: "split", run: split },
     Target { name: "utf8", run: utf8 },
 ];

@@ -7,7 +7,7 @@ use sockeye::tls::ServerTls;
 use sockeye_server::config::Config;
 
 use crate::config_args::{ConfigArgs, REFUSED};
-use crate::listen;
+use crate::say;
 
 /// Flags of `sockeye check-config`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(mut args: Args) -> ExitCode {
     if args.default {
-        listen::say(Config::example().trim_end());
+        say::say(Config::example().trim_end());
         return ExitCode::SUCCESS;
     }
     args.config.file = args.path.or(args.config.file);
@@ -37,12 +37,12 @@ pub(crate) fn run(mut args: Args) -> ExitCode {
     if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key)
         && let Err(error) = ServerTls::from_pem_files(cert, key)
     {
-        listen::complain(&format!("sockeye: tls: {error}"));
+        say::complain(&format!("sockeye: tls: {error}"));
         return ExitCode::from(REFUSED);
     }
     for warning in config.warnings() {
-        listen::complain(&format!("sockeye: warning: {warning}"));
+        say::complain(&format!("sockeye: warning: {warning}"));
     }
-    listen::say(config.to_toml().trim_end());
+    say::say(config.to_toml().trim_end());
     ExitCode::SUCCESS
 }

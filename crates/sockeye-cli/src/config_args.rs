@@ -1,5 +1,6 @@
 //! Flags for the configuration: one for each key that has one, made of the server's table of keys.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,36 +8,74 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sockeye_server::config::{self, Config, ConfigError, Key, Kind, Overrides};
 
-use crate::listen;
+use crate::say;
 
 /// The configuration as the command line gives it: a file, and values that win over it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ConfigArgs {
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigArgs<C = Serving> {
     pub(crate) file: Option<PathBuf>,
     flags: Overrides,
+    command: PhantomData<C>,
 }
 
-impl ConfigArgs {
+/// A command that is configured.
+pub(crate) trait Configured {
+    /// Tells whether it has a flag for a key.
+    fn takes(key: &Key) -> bool;
+
+    /// Returns what it does without being told anything.
+    fn default() -> Config {
+        Config::default()
+    }
+}
+
+/// `sockeye serve`, which all keys are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Serving;
+
+impl Configured for Serving {
+    fn takes(_: &Key) -> bool {
+        true
+    }
+}
+
+impl<C: Configured> ConfigArgs<C> {
     /// Reads the configuration: these flags over the environment over the file.
     ///
     /// # Errors
     /// The exit code for a configuration that is refused; why has been said then.
     pub(crate) fn load(&self) -> Result<Config, ExitCode> {
-        let config = Config::load(self.file.as_deref(), std::env::vars_os(), &self.flags);
-        config.map_err(|error| refuse(&error))
+        self.read().map_err(|error| refuse(&error))
+    }
+
+    /// As [`load`](Self::load), and leaves it to the caller to say what is wrong.
+    pub(crate) fn read(&self) -> Result<Config, ConfigError> {
+        let file = self.file.as_deref();
+        C::default().overridden(file, std::env::vars_os(), &self.flags)
     }
 }
 
 /// Says on standard error why a configuration is refused, in one line that begins with the place.
 pub(crate) fn refuse(error: &ConfigError) -> ExitCode {
     match error.place() {
-        Some(_) => listen::complain(&error.to_string()),
-        None => listen::complain(&format!("sockeye: {error}")),
+        Some(_) => say::complain(&error.to_string()),
+        None => say::complain(&format!("sockeye: {error}")),
     }
     ExitCode::from(REFUSED)
 }
 
-impl clap::FromArgMatches for ConfigArgs {
+impl<C> Default for ConfigArgs<C> {
+    fn default() -> Self {
+        Self { file: None, flags: Overrides::default(), command: PhantomData }
+    }
+}
+
+/// Lists the keys that a command has flags for.
+fn keys<C: Configured>() -> impl Iterator<Item = &'static Key> {
+    config::keys().iter().filter(|key| key.flag().is_some() && C::takes(key))
+}
+
+impl<C: Configured> clap::FromArgMatches for ConfigArgs<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut args = Self::default();
         args.update_from_arg_matches(matches)?;
@@ -47,7 +86,7 @@ impl clap::FromArgMatches for ConfigArgs {
         if let Some(file) = matches.get_one::<PathBuf>(FILE) {
             self.file = Some(file.clone());
         }
-        for key in config::keys().iter().filter(|key| key.flag().is_some()) {
+        for key in keys::<C>() {
             if matches.value_source(key.path()) == Some(ValueSource::CommandLine) {
                 let given = matches.get_many::<String>(key.path()).into_iter().flatten();
                 let given: Vec<&str> = given.map(String::as_str).collect();
@@ -58,7 +97,7 @@ impl clap::FromArgMatches for ConfigArgs {
     }
 }
 
-impl clap::Args for ConfigArgs {
+impl<C: Configured> clap::Args for ConfigArgs<C> {
     fn augment_args(command: Command) -> Command {
         let file = Arg::new(FILE)
             .long(FILE)
@@ -68,7 +107,7 @@ impl clap::Args for ConfigArgs {
                 "Configuration to read, TOML; flags win over the environment, and both over it \
                    [env: SOCKEYE_CONFIG]",
             );
-        let flags = config::keys().iter().filter_map(|key| Some(arg(key, key.flag()?)));
+        let flags = keys::<C>().filter_map(|key| Some(arg(key, key.flag()?)));
         command.arg(file).args(flags)
     }
 

@@ -1,28 +1,56 @@
 //! `sockeye echo`: each message comes back as it was.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use axum::Router;
-use sockeye::{Config, Origins, Server};
+use sockeye_server::config::{Config, Key, OriginEntry};
+use sockeye_server::serve::Site;
 
-use crate::data_plane::{DataPlane, Service};
-use crate::listen::{self, ListenArgs};
+use crate::config_args::{ConfigArgs, Configured};
+use crate::listen;
 
 /// Flags of `sockeye echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    listen: ListenArgs,
+    config: ConfigArgs<Echoing>,
+}
+
+/// `sockeye echo`, which has flags for what concerns connections.
+#[derive(Clone, Copy, Debug)]
+struct Echoing;
+
+impl Configured for Echoing {
+    fn takes(key: &Key) -> bool {
+        KEYS.contains(&key.path())
+    }
+
+    fn default() -> Config {
+        let mut config = Config::default();
+        // It holds one message of a connection at a time, so longer ones do no harm.
+        config.max_message = 1 << 20;
+        // An echo has nothing that a stranger or a foreign page could steal.
+        config.allow_anonymous = true;
+        config.origins = vec![OriginEntry::any()];
+        config
+    }
 }
 
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let routes = |server: Server, plane: &Arc<DataPlane>| {
-        // An echo holds nothing that a foreign page could steal.
-        let server = server.origins(Origins::Any);
-        let paths = ["/", "/{*path}"].into_iter();
-        paths.fold(server, |server, path| server.hand_over(path, plane.taker(|_| Service::Echo)))
-    };
-    let router = Router::new().fallback(listen::upgrade_required);
-    listen::run(&args.listen, Config::server(), routes, router).await
+    listen::run(&args.config, Site::Echo).await
 }
+
+/// The keys that concern connections.
+const KEYS: [&str; 12] = [
+    "listen",
+    "trusted_proxies",
+    "proxy_protocol",
+    "max_message",
+    "deflate",
+    "tls.cert",
+    "tls.key",
+    "limits.connections",
+    "limits.pending_per_ip",
+    "time.drain",
+    "log.level",
+    "log.format",
+];

@@ -5,10 +5,10 @@ mod check_config;
 mod config_args;
 mod conform;
 mod connect;
-mod data_plane;
 mod echo;
 mod listen;
 mod log;
+mod say;
 mod serve;
 mod terminal;
 mod token;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return listen::report(&format!("cannot start: {error}")),
+        Err(error) => return say::report(&format!("cannot start: {error}")),
     };
     let code = runtime.block_on(async {
         match command {

@@ -9,7 +9,7 @@ use sockeye_server::auth::{Mint, Secret};
 use sockeye_server::config::{self, Config, ConfigError, Overrides};
 
 use crate::config_args::{REFUSED, refuse};
-use crate::listen;
+use crate::say;
 
 /// Flags of `sockeye token`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
     };
     match mint.sign(&secret, SystemTime::now()) {
         Ok(token) => {
-            listen::say(&token);
+            say::say(&token);
             ExitCode::SUCCESS
         }
         Err(error) => fail(&format!("no server would take that token: {error}")),
@@ -86,7 +86,7 @@ impl Args {
 }
 
 fn fail(problem: &str) -> ExitCode {
-    listen::complain(&format!("sockeye: {problem}"));
+    say::complain(&format!("sockeye: {problem}"));
     ExitCode::from(REFUSED)
 }
 

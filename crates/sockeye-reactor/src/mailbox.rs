@@ -33,6 +33,8 @@ pub(crate) enum Order<H, N: Network> {
     Wake(Key),
     /// Close one connection.
     Close(Key, CloseCode, Utf8Bytes),
+    /// Close one of so many parts of the connections.
+    CloseShare(u32, u32, CloseCode, Utf8Bytes),
     /// Close all connections, those that come later included.
     CloseAll(CloseCode, Utf8Bytes),
     /// Drop what is still open and end.
@@ -162,6 +164,7 @@ impl<H, N: Network> Order<H, N> {
             Self::Adopt(_)
             | Self::Listen(..)
             | Self::Unlisten
+            | Self::CloseShare(..)
             | Self::CloseAll(..)
             | Self::Stop => None,
         }

@@ -128,6 +128,15 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
+    /// Starts the closing handshake on part `share` of the connections, where all are in `of` parts of
+    /// about the same size, from 0. So all can be closed over a time, and not come back in a crowd.
+    pub fn close_share(&self, share: u32, of: u32, code: CloseCode, reason: &str) {
+        let reason = Utf8Bytes::from(reason);
+        for thread in &self.threads {
+            thread.mailbox.put(Order::CloseShare(share, of.max(1), code, reason.clone()));
+        }
+    }
+
     /// Starts the closing handshake on all connections, and on those that still come.
     pub fn close_all(&self, code: CloseCode, reason: &str) {
         let reason = Utf8Bytes::from(reason);

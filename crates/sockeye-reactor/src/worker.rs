@@ -246,13 +246,26 @@ impl<H: Handler, S: System> Worker<H, S> {
                     });
                 }
             }
+            Order::CloseShare(share, of, code, reason) => {
+                self.close_each(|index| index % of == share, code, &reason, now);
+            }
             Order::CloseAll(code, reason) => {
-                for index in 0..self.connections.bound() {
-                    self.turn(index, now, |connection, turn| connection.close(code, &reason, turn));
-                }
+                self.close_each(|_| true, code, &reason, now);
                 self.closing = Some((code, reason));
             }
             Order::Stop => {}
+        }
+    }
+
+    fn close_each(
+        &mut self,
+        which: impl Fn(u32) -> bool,
+        code: CloseCode,
+        reason: &Utf8Bytes,
+        now: Time,
+    ) {
+        for index in (0..self.connections.bound()).filter(|index| which(*index)) {
+            self.turn(index, now, |connection, turn| connection.close(code, reason, turn));
         }
     }
 

@@ -1,19 +1,25 @@
 //! What all doors of a server share.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
-use std::{fmt, io};
 
-use sockeye_hub::{Epoch, Hub, Limits, Listener, Publication, Published, Refused, Rules};
+use sockeye_hub::{Epoch, Hub, Listener, Publication, Published, Refused, Rules};
 use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::http::HttpLimits;
+use crate::config::{Config, ConfigError};
+use crate::crowd::{Crowd, CrowdLimits};
+use crate::fetch::Fetcher;
+use crate::http::{Counters, HttpLimits, Topics};
 use crate::plane::{Alarms, DataPlane, Form};
 use crate::policy::{Policies, Policy};
-use crate::protocol::{Service, Settings};
+use crate::protocol::{Rate, Service, Settings};
+use crate::random;
+use crate::serve::ServeError;
 
 /// One server: its topics, who may do what with them, and where its connections live.
 pub struct App {
@@ -27,13 +33,21 @@ pub struct App {
     pub rules: Rules,
     /// Where WebSockets live.
     pub plane: DataPlane,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// Whether the server is stopping, and then over how much time its clients are to come back.
+    pub stopping: watch::Sender<Option<Duration>>,
+    /// The configuration of the moment.
+    pub(crate) config: RwLock<Arc<Config>>,
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) feeds: Feeds,
-    /// Where what takes waiting is waited for.
-    pub(crate) runtime: Handle,
-    /// What sessions work with.
-    service: RwLock<Arc<Service>>,
     /// What requests may take.
     pub(crate) http_limits: HttpLimits,
+    /// Where what takes waiting is waited for.
+    pub(crate) runtime: Handle,
+    fetcher: Fetcher,
+    /// What sessions work with.
+    service: RwLock<Arc<Service>>,
     alarms: Arc<Alarms>,
     clients: AtomicU64,
     epoch: Epoch,
@@ -62,23 +76,30 @@ impl App {
     /// Starts a server without doors, on the runtime that this is called on.
     ///
     /// # Errors
-    /// The system has no threads, pollers or random numbers left.
-    pub fn start(policy: Policy, rules: Rules, limits: Limits) -> io::Result<Arc<Self>> {
-        let bits = crate::random::bits().ok_or_else(|| io::Error::other("no random numbers"))?;
-        let epoch = Epoch::from_random(bits);
-        let hub = Arc::new(Hub::new(epoch, rules.clone(), limits));
-        let plane = DataPlane::start()?;
-        let (auth, settings) = (Arc::new(policy.auth.clone()), Settings::default());
-        let service = Service { hub: hub.clone(), auth, settings };
+    /// What the configuration says can't be done, or the system has no threads, pollers or random
+    /// numbers left.
+    pub fn start(config: &Config) -> Result<Arc<Self>, ServeError> {
+        let no_random = || std::io::Error::other("the system has no random numbers");
+        let epoch = Epoch::from_random(random::bits().ok_or_else(no_random)?);
+        let rules = config.rules();
+        let hub = Arc::new(Hub::new(epoch, rules.clone(), config.hub_limits()));
+        let fetcher = Fetcher::new().map_err(std::io::Error::other)?;
+        let policy = policy(config, &fetcher)?;
+        let (plane, clock) = (DataPlane::start()?, Clock::start());
         let app = Arc::new(Self {
-            clock: Clock::start(),
+            service: RwLock::new(Arc::new(service(config, (&hub, &clock), &policy))),
             policies: Arc::new(Policies::new(policy)),
             rules,
+            clock,
+            counters: Arc::default(),
+            stopping: watch::Sender::new(None),
+            config: RwLock::new(Arc::new(config.clone())),
+            crowd: Arc::new(Crowd::new(crowd_limits(config))),
             feeds: Feeds::new(&plane),
             plane,
+            http_limits: http_limits(config),
             runtime: Handle::current(),
-            service: RwLock::new(Arc::new(service)),
-            http_limits: HttpLimits::default(),
+            fetcher,
             alarms: Arc::default(),
             clients: AtomicU64::new(0),
             epoch,
@@ -87,6 +108,44 @@ impl App {
         app.runtime.spawn(app.alarms.clone().ring());
         app.runtime.spawn(tick(app.hub.clone(), app.clock.clone()));
         Ok(app)
+    }
+
+    /// Takes on what a new configuration says of what can change while the server runs. One that is
+    /// wrong changes nothing.
+    pub(crate) fn reload(&self, config: Result<Config, ConfigError>) {
+        let taken = config.and_then(|config| Ok((policy(&config, &self.fetcher)?, config)));
+        let (policy, config) = match taken {
+            Ok(taken) => taken,
+            Err(error) => return tracing::error!(%error, "config.reload_failed"),
+        };
+        let old = self.config();
+        let difference = old.difference(&config);
+        let restart = difference.restart.join(", ");
+        if !restart.is_empty() {
+            tracing::warn!(keys = restart, "config.needs_restart");
+        }
+        let service = Arc::new(service(&config, (&self.hub, &self.clock), &policy));
+        *self.service.write().unwrap_or_else(PoisonError::into_inner) = service;
+        self.policies.replace(policy);
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        tracing::info!(keys = difference.live.join(", "), "config.reloaded");
+    }
+
+    /// Returns the configuration of the moment.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns what the routes of topics over HTTP work with.
+    pub(crate) fn topics(&self) -> Arc<Topics> {
+        Arc::new(Topics {
+            hub: self.hub.clone(),
+            clock: self.clock.clone(),
+            policies: self.policies.clone(),
+            limits: self.http_limits.clone(),
+            counters: self.counters.clone(),
+            stopping: self.stopping.subscribe(),
+        })
     }
 
     /// Publishes a message now.
@@ -135,6 +194,51 @@ async fn tick(hub: Arc<Hub>, clock: Clock) {
         ticks.tick().await;
         hub.handle_timeout(clock.now());
     }
+}
+
+fn policy(config: &Config, fetcher: &Fetcher) -> Result<Policy, ConfigError> {
+    let mut policy = Policy::new(config.auth(fetcher)?);
+    policy.api_keys = config.api_keys()?;
+    policy.credential_rules = config.credential_rules();
+    policy.origins = config.origins();
+    Ok(policy)
+}
+
+fn service(config: &Config, (hub, clock): (&Arc<Hub>, &Clock), policy: &Policy) -> Service {
+    let mut settings = Settings {
+        grace: config.time.refresh,
+        ping: config.time.ping,
+        message: config.max_message,
+        ..Settings::default()
+    };
+    settings.limits.topics = config.limits.topics_per_connection;
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    if let Some(per_second) = config.limits.messages_per_second {
+        let burst = count(config.limits.message_burst);
+        settings.rate = Some(Rate { per_second: count(per_second), burst, ..Rate::default() });
+    }
+    Service {
+        hub: hub.clone(),
+        clock: clock.clone(),
+        auth: Arc::new(policy.auth.clone()),
+        settings,
+    }
+}
+
+fn http_limits(config: &Config) -> HttpLimits {
+    HttpLimits {
+        body: config.limits.publish_body.min(config.max_message),
+        topics: config.limits.topics_per_connection,
+        queue: config.queue_limits(),
+        wait: HttpLimits::default().wait.max(config.time.poll),
+        default_wait: config.time.poll,
+        ..HttpLimits::default()
+    }
+}
+
+fn crowd_limits(config: &Config) -> CrowdLimits {
+    let new_per_second = u32::try_from(config.limits.new_per_second).unwrap_or(u32::MAX);
+    CrowdLimits { per_ip: config.limits.per_ip, new_per_second }
 }
 
 /// How often the hub does what is due: what is told of ages is exact to this.

@@ -27,8 +27,13 @@ enum Source {
 impl Clock {
     /// Starts a clock at the wall's time.
     pub fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(Source::System { started: Instant::now(), wall })
+        Self::started_at(Moment::now())
+    }
+
+    /// Makes a clock that showed the wall's time at a moment.
+    pub(crate) fn started_at(moment: Moment) -> Self {
+        let wall = moment.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(Source::System { started: moment.monotonic, wall })
     }
 
     /// Makes a clock that stands at `now` since 1970 until it is moved, for tests.
@@ -45,9 +50,16 @@ impl Clock {
 
     /// Returns the time since 1970, which never goes back.
     pub fn now(&self) -> Duration {
+        self.at(Instant::now())
+    }
+
+    /// Returns what [`now`](Self::now) returns at a moment.
+    pub(crate) fn at(&self, moment: Instant) -> Duration {
         match &self.0 {
             Source::Hand(now) => Duration::from_millis(now.load(Ordering::Relaxed)),
-            Source::System { started, wall } => wall.saturating_add(started.elapsed()),
+            Source::System { started, wall } => {
+                wall.saturating_add(moment.saturating_duration_since(*started))
+            }
         }
     }
 

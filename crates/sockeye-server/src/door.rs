@@ -13,12 +13,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sockeye::{HandedOver, Incoming, Rejection, Server};
 use sockeye_hub::{Label, Since, TopicName};
 
 use crate::app::App;
 use crate::auth::{Act, ClientRequest, CredentialError, Credentials, Denied, Grant};
+use crate::crowd::Ticket;
 use crate::guest::Guest;
 use crate::http::ask;
 use crate::http::problem::Problem;
@@ -28,7 +30,7 @@ use crate::protocol::SUBPROTOCOL;
 
 /// The name of the subprotocol that is none: payloads as they are. For clients that must offer one,
 /// since their token is in the header where subprotocols are.
-pub const RAW: &str = "sockeye.v1.raw";
+pub(crate) const RAW: &str = "sockeye.v1.raw";
 
 /// What a request asks for, and who from, as far as could be found out at once.
 #[derive(Clone)]
@@ -38,29 +40,35 @@ struct Knock {
     since: Since,
     policy: Arc<Policy>,
     who: Credentials,
+    ticket: Ticket,
     /// `None` when somebody must be asked.
     answer: Option<Result<Arc<Guest>, Denied>>,
 }
 
 /// Gives a server its WebSockets: `/t/{topic}`, `/ws` and `/echo`.
-pub fn open(server: Server, app: &Arc<App>) -> Server {
+pub(crate) fn open(server: Server, app: &Arc<App>) -> Server {
     let (checking, topic, many, echo) = (app.clone(), app.clone(), app.clone(), app.clone());
     server
         .subprotocols([SUBPROTOCOL, RAW])
         .check(move |incoming| check(&checking, incoming))
         .hand_over("/t/{topic}", move |whole| enter(&topic, whole))
         .hand_over(MANY, move |whole| enter(&many, whole))
-        .hand_over("/echo", move |whole| echo.plane.take(whole, Service::Echo(Echo)))
+        .hand_over("/echo", move |whole| echo.plane.take(whole, Service::Echo(Echo), None))
 }
 
 /// Judges a request as far as that takes no time.
 fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
+    let policy = app.policies.current();
+    let is_page = incoming.header("origin").is_some();
+    if is_page && !allows_page(&policy, incoming) {
+        return Err(Problem::foreign_page().rejection().with_rule("origin"));
+    }
     if incoming.param("topic").is_none() && incoming.uri().path() != MANY {
         return Ok(());
     }
-    let knock = Knock::read(app, incoming).map_err(|problem| problem.rejection())?;
+    let knock = Knock::read(app, policy, incoming).map_err(|problem| problem.rejection())?;
     if let Some(Err(denied)) = &knock.answer
-        && incoming.header("origin").is_none()
+        && !is_page
     {
         return Err(Problem::from(denied.clone()).rejection());
     }
@@ -72,12 +80,12 @@ fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
 fn enter(app: &Arc<App>, mut whole: HandedOver) {
     let Some(mut knock) = whole.incoming.extensions_mut().remove::<Knock>() else { return };
     match knock.answer.take() {
-        Some(answer) => app.plane.take(whole, knock.service(app, answer)),
+        Some(answer) => knock.serve(app, whole, answer),
         None => {
             let app = app.clone();
             app.runtime.clone().spawn(async move {
                 let answer = knock.ask(&app).await;
-                app.plane.take(whole, knock.service(&app, answer));
+                knock.serve(&app, whole, answer);
             });
         }
     }
@@ -88,8 +96,9 @@ impl Knock {
     ///
     /// # Errors
     /// It asks for what there is not.
-    fn read(app: &Arc<App>, incoming: &Incoming) -> Result<Self, Problem> {
-        let (uri, policy) = (incoming.uri(), app.policies.current());
+    fn read(app: &App, policy: Arc<Policy>, incoming: &Incoming) -> Result<Self, Problem> {
+        let entered = app.crowd.enter(client_ip(incoming), Instant::now());
+        let (ticket, uri) = (entered.map_err(Problem::crowded)?, incoming.uri());
         let speaks_json = incoming.subprotocols().any(|name| name == SUBPROTOCOL);
         let (form, topics) = match incoming.param("topic") {
             None => (Form::Json, Vec::new()),
@@ -98,7 +107,7 @@ impl Knock {
         };
         let since = ask::since_of(uri, incoming.headers()).unwrap_or(Since::Now);
         let who = credentials(app, incoming, &policy).map_err(Denied::from)?;
-        let mut knock = Self { form, topics, since, policy, who, answer: None };
+        let mut knock = Self { form, topics, since, policy, who, ticket, answer: None };
         knock.answer = knock.decide(app);
         Ok(knock)
     }
@@ -141,6 +150,12 @@ impl Knock {
         Guest::new(self.policy.clone(), client, grant, app.runtime.clone())
     }
 
+    /// Serves the connection.
+    fn serve(self, app: &Arc<App>, whole: HandedOver, answer: Result<Arc<Guest>, Denied>) {
+        let ticket = self.ticket.clone();
+        app.plane.take(whole, self.service(app, answer), Some(ticket));
+    }
+
     /// Returns what serves the client.
     fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Service {
         let guest = match answer {
@@ -171,15 +186,27 @@ fn publishing(app: &Arc<App>, guest: &Arc<Guest>, topic: Option<&TopicName>) -> 
     }
 }
 
+/// Tells whether a page may use the server.
+fn allows_page(policy: &Policy, incoming: &Incoming) -> bool {
+    let mut origins = incoming.headers().get_all("origin").iter();
+    let host = incoming.header("host").unwrap_or_default();
+    match (origins.next(), origins.next()) {
+        (Some(origin), None) => policy.allows_page(origin.as_bytes(), host),
+        _ => false,
+    }
+}
+
+fn client_ip(incoming: &Incoming) -> IpAddr {
+    incoming.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip())
+}
+
 /// Collects what a request tells of its sender.
 fn credentials(
     app: &App,
     incoming: &Incoming,
     policy: &Policy,
 ) -> Result<Credentials, CredentialError> {
-    let headers = incoming.headers().iter();
-    let headers: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let ip = incoming.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |addr| addr.ip());
+    let (headers, ip): (Vec<_>, _) = (incoming.header_lines().collect(), client_ip(incoming));
     let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
     let client = &app.name_client();
     let request = ClientRequest { client, ip, target, headers: &headers };

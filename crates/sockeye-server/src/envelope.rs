@@ -139,7 +139,7 @@ mod tests {
         let lines = Arc::new(Lines::default());
         let listener: Arc<dyn Listener> = lines.clone();
         let topic: TopicName = topic.parse().unwrap();
-        hub.subscribe(&[topic.clone()], Since::Now, &listener, Duration::ZERO);
+        hub.subscribe(std::slice::from_ref(&topic), Since::Now, &listener, Duration::ZERO);
         let mut publication = Publication::new(topic, payload);
         publication.event = event.map(|event| Label::new(event).unwrap());
         hub.publish(publication, Duration::from_millis(1_763_726_400_123)).unwrap();

@@ -12,19 +12,20 @@ pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod crowd;
 mod door;
 pub mod envelope;
 pub mod fetch;
 mod guest;
 pub mod http;
+mod pages;
 pub mod plane;
 pub mod policy;
 pub mod protocol;
 mod random;
+pub mod serve;
 pub mod signals;
 pub mod subscriber;
-#[cfg(unix)]
 pub mod systemd;
-#[cfg(unix)]
 pub mod takeover;
 pub mod tls;

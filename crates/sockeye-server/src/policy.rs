@@ -35,8 +35,20 @@ impl Policy {
 
     /// Tells whether a page of `origin` may use the server that it knows as `host`.
     pub fn allows_page(&self, origin: &[u8], host: &str) -> bool {
-        self.origins.allows(origin, host, self.scheme)
-            || Origins::Same.allows(origin, host, self.scheme)
+        self.origins.allows(origin, host, self.scheme) || self.is_own_page(origin, host)
+    }
+
+    /// Tells whether such a page may bring the cookies of its user: where every page may use the
+    /// server, only the server's own may.
+    pub fn allows_cookies(&self, origin: &[u8], host: &str) -> bool {
+        match self.origins {
+            Origins::Any => self.is_own_page(origin, host),
+            _ => self.allows_page(origin, host),
+        }
+    }
+
+    fn is_own_page(&self, origin: &[u8], host: &str) -> bool {
+        Origins::Same.allows(origin, host, self.scheme)
     }
 }
 
@@ -83,6 +95,18 @@ mod tests {
             assert_eq!(policy.allows_page(origin.as_bytes(), "here:8080"), allowed, "{origin}");
         }
         assert!(!policy.allows_page(b"https://", "/"));
+    }
+
+    #[test]
+    fn cookies_come_from_named_pages_only_even_where_every_page_is_allowed() {
+        let mut policy = Policy::new(Auth::Anonymous(Grant::default()));
+        policy.origins = Origins::list(["https://app.example"]).unwrap();
+        assert!(policy.allows_cookies(b"https://app.example", "here"));
+        assert!(!policy.allows_cookies(b"https://evil.example", "here"));
+        policy.origins = Origins::Any;
+        assert!(policy.allows_page(b"https://evil.example", "here"));
+        assert!(!policy.allows_cookies(b"https://evil.example", "here"));
+        assert!(policy.allows_cookies(b"https://here", "here"));
     }
 
     #[test]

@@ -7,10 +7,12 @@
 //! | SIGUSR1, SIGUSR2 | nothing |
 //! | SIGPIPE | nothing: Rust's runtime ignores it, and writing fails instead |
 //!
-//! Without a handler SIGUSR1, SIGUSR2 and SIGHUP would end the process. Where there are no such
-//! signals, Ctrl-C is all there is. Exit codes are the program's business.
+//! Without a handler SIGUSR1, SIGUSR2 and SIGHUP would end the process. Exit codes
+//! are the program's business.
 
 use std::io;
+
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub enum Asked {
 /// The signal that asks for the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// SIGINT, or Ctrl-C.
+    /// SIGINT: Ctrl-C.
     Interrupt,
     /// SIGTERM.
     Terminate,
@@ -86,18 +88,15 @@ impl Order {
     }
 }
 
-#[cfg(unix)]
 #[derive(Debug)]
 struct Source {
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    hangup: unix::Signal,
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
 }
 
-#[cfg(unix)]
 impl Source {
     fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         // A handler stays when nobody listens any more: these kill no longer.
         for ignored in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
             drop(signal(ignored)?);
@@ -116,24 +115,6 @@ impl Source {
             _ = self.terminate.recv() => Signal::End(Ending::Terminate),
             _ = self.interrupt.recv() => Signal::End(Ending::Interrupt),
             _ = self.hangup.recv() => Signal::Reload,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-#[derive(Debug)]
-struct Source;
-
-#[cfg(not(unix))]
-impl Source {
-    fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Signal::End(Ending::Interrupt),
-            Err(_) => std::future::pending().await,
         }
     }
 }

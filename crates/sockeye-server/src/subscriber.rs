@@ -204,3 +204,139 @@ impl Listener for Mailbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use sockeye_hub::{Epoch, Limits, Payload, Publication, Rules, TopicRules};
+
+    use super::*;
+
+    const T0: Duration = Duration::ZERO;
+
+    fn topic(name: &str) -> TopicName {
+        name.parse().unwrap()
+    }
+
+    fn hub() -> Arc<Hub> {
+        let mut rules = TopicRules::default();
+        rules.history.messages = 3;
+        Arc::new(Hub::new(Epoch::from_random(1), Rules::all(rules), Limits::default()))
+    }
+
+    fn say(hub: &Hub, name: &str) -> u64 {
+        hub.publish(Publication::new(topic(name), Payload::text("x")), T0).unwrap().id.seq
+    }
+
+    fn after(seq: u64) -> Since {
+        Since::After(Id { epoch: Epoch::from_random(1), seq })
+    }
+
+    /// Takes all that is there: numbers of messages, 0 for a gap.
+    fn drain(subscriber: &mut Subscriber) -> Vec<u64> {
+        let items = std::iter::from_fn(|| subscriber.try_next());
+        let seq = |item| match item {
+            Item::Gap(_) => 0,
+            Item::Message(message) => message.id.seq,
+        };
+        items.map(seq).collect()
+    }
+
+    // REC-009, REC-011
+    #[test]
+    fn what_was_missed_comes_before_what_is_live_and_nothing_twice() {
+        let hub = hub();
+        for name in ["a", "b", "c", "a"] {
+            say(&hub, name);
+        }
+        let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
+        let topics = [topic("a"), topic("b"), topic("a")];
+        let subscribed = subscriber.subscribe(&topics, after(1), T0);
+        assert_eq!((subscribed.cursor.seq, subscribed.refused), (1, vec![]));
+        for name in ["b", "c", "a"] {
+            say(&hub, name);
+        }
+        assert_eq!(drain(&mut subscriber), [2, 4, 5, 7]);
+        assert_eq!(hub.info(&topics[0], T0).subscribers, 1);
+        subscriber.subscribe(&topics, after(0), T0);
+        assert_eq!(drain(&mut subscriber), [0; 0], "it is in them already");
+    }
+
+    // REC-010
+    #[test]
+    fn cursor_stands_behind_the_gaps_and_before_the_first_message() {
+        let hub = hub();
+        for _ in 0..5 {
+            say(&hub, "a");
+        }
+        let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
+        let subscribed = subscriber.subscribe(&[topic("a"), topic("b")], after(0), T0);
+        assert_eq!(subscribed.cursor.seq, 2);
+        let gaps = subscriber.take_gaps();
+        assert_eq!((gaps.len(), gaps[0].before), (1, 3));
+        assert_eq!(drain(&mut subscriber), [3, 4, 5]);
+        let mut subscriber = Subscriber::new(hub, QueueLimits::default());
+        let subscribed = subscriber.subscribe(&[topic("b")], Since::Now, T0);
+        assert_eq!(subscribed.cursor.seq, 5);
+    }
+
+    #[test]
+    fn topic_that_was_left_gives_nothing_more_and_the_others_stay() {
+        let hub = hub();
+        say(&hub, "a");
+        say(&hub, "b");
+        let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
+        subscriber.subscribe(&[topic("a"), topic("b")], Since::Oldest, T0);
+        say(&hub, "a");
+        say(&hub, "b");
+        assert!(subscriber.unsubscribe(&topic("a")));
+        assert!(!subscriber.unsubscribe(&topic("a")));
+        say(&hub, "a");
+        assert_eq!(drain(&mut subscriber), [2, 4]);
+        assert_eq!(subscriber.topics(), [topic("b")]);
+    }
+
+    #[test]
+    fn topic_that_is_refused_gives_nothing_and_is_named() {
+        let mut limits = Limits::default();
+        limits.topics = 1;
+        let hub = Arc::new(Hub::new(Epoch::from_random(1), Rules::default(), limits));
+        say(&hub, "a");
+        let mut subscriber = Subscriber::new(hub, QueueLimits::default());
+        let subscribed = subscriber.subscribe(&[topic("a"), topic("b")], Since::Oldest, T0);
+        assert_eq!(subscribed.refused.len(), 1);
+        assert_eq!((subscribed.refused[0].0.as_str(), subscriber.topics().len()), ("b", 1));
+        assert_eq!(drain(&mut subscriber), [1]);
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn publishing_wakes_whoever_waits_once_and_closing_ends_after_what_waits() {
+        let hub = hub();
+        let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
+        subscriber.subscribe(&[topic("a")], Since::Now, T0);
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(subscriber.poll_next(&mut context).is_pending());
+        say(&hub, "a");
+        say(&hub, "a");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        subscriber.close();
+        assert_eq!(hub.info(&topic("a"), T0).subscribers, 0);
+        for _ in 0..2 {
+            assert!(matches!(subscriber.poll_next(&mut context), Poll::Ready(Some(_))));
+        }
+        assert_eq!(subscriber.poll_next(&mut context), Poll::Ready(None));
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sockeye_conform::report::Report;
 
-use crate::listen;
+use crate::say;
 use crate::terminal;
 
 /// Flags of every command that makes a report.
@@ -38,7 +38,7 @@ impl ReportArgs {
     pub(super) fn write(&self, report: &Report) -> Result<(), String> {
         let out = std::io::stdout();
         let width = if out.is_terminal() { terminal::width() } else { UNCUT };
-        listen::say(report.summary(width).trim_end());
+        say::say(report.summary(width).trim_end());
         self.write_files(report)
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use sockeye_conform::report::Report;
 use sockeye_conform::{Case, ClientTest, ServerTest, Suite};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::listen;
+use crate::say;
 use files::ReportArgs;
 use progress::Shown;
 
@@ -109,7 +110,7 @@ struct MergeArgs {
 
 /// Runs the command; fails if a case did.
 pub(crate) async fn run(args: Args) -> ExitCode {
-    listen::raise_descriptors();
+    sockeye_server::serve::raise_descriptors();
     let report = match args.command {
         Command::Server(args) => test_server(args).await,
         Command::Client(args) => test_clients(args).await,
@@ -120,7 +121,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         Ok(report) if report.has_failures() => ExitCode::from(CASES_FAILED),
         Ok(_) => ExitCode::SUCCESS,
         Err(problem) => {
-            listen::report(&problem);
+            say::report(&problem);
             ExitCode::from(NOT_TESTED)
         }
     }
@@ -158,8 +159,8 @@ async fn test_clients(args: ClientArgs) -> Result<Report, String> {
         scheme = "wss";
     }
     let address = test.local_addr().map_err(|error| error.to_string())?;
-    let stop = listen::stop_signal().map_err(|error| format!("cannot catch signals: {error}"))?;
-    listen::say(&format!("listening on {scheme}://{address}"));
+    let stop = stop_signal().map_err(|error| format!("cannot catch signals: {error}"))?;
+    say::say(&format!("listening on {scheme}://{address}"));
     let shown = Shown::start(receiver);
     let through = async {
         tokio::pin!(stop);
@@ -197,11 +198,11 @@ fn merge(args: &MergeArgs) -> Result<Report, String> {
 fn list(args: &CaseArgs) -> ExitCode {
     let cases = match choose(&args.cases) {
         Ok(cases) => cases,
-        Err(problem) => return listen::report(&problem),
+        Err(problem) => return say::report(&problem),
     };
     for case in cases {
         let info = case.info();
-        listen::say(&format!("{:<12} {} ({})", info.id, info.about, info.rule));
+        say::say(&format!("{:<12} {} ({})", info.id, info.about, info.rule));
     }
     ExitCode::SUCCESS
 }
@@ -209,6 +210,18 @@ fn list(args: &CaseArgs) -> ExitCode {
 fn choose(patterns: &str) -> Result<Vec<Arc<Case>>, String> {
     let suite = Suite::builtin().map_err(|error| error.to_string())?;
     suite.select(patterns).map_err(|error| format!("{error}; see `sockeye conform list`"))
+}
+
+/// Returns a future that is ready when the process is asked to stop.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// The exit code when a case failed.

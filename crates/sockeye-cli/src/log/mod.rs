@@ -9,84 +9,55 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use sockeye_server::config::{self, LogLevel};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
-use format::Format;
 use queue::Queue;
-
-/// Flags of the log.
-#[derive(Debug, clap::Args)]
-pub(crate) struct LogArgs {
-    /// Log events of this level and graver ones to standard error.
-    #[arg(long = "log", value_name = "LEVEL", default_value = "info", env = "SOCKEYE_LOG")]
-    level: Level,
-
-    /// Form of the log: a line of text for each event, or a JSON object.
-    #[arg(long = "log-format", value_name = "FORMAT", default_value = "text")]
-    #[arg(env = "SOCKEYE_LOG_FORMAT")]
-    format: Format,
-}
-
-/// How grave an event must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Level {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
 
 /// The log of a command that runs.
 #[must_use = "the last events are written when it is finished"]
 pub(crate) struct Log(Option<Arc<Queue>>);
 
-impl LogArgs {
+impl Log {
     /// Starts to log. To be called once in the life of a process.
-    pub(crate) fn start(&self) -> Log {
-        let level = self.level.filter();
+    pub(crate) fn start(config: &config::Log) -> Self {
+        let (level, format) = (filter(config.level), config.format.into());
         if level == LevelFilter::OFF {
-            return Log(None);
+            return Self(None);
         }
-        let Some(queue) = Queue::start(std::io::stderr(), self.format) else {
+        let Some(queue) = Queue::start(std::io::stderr(), format) else {
             // Without a thread for it there is no log; serving goes on.
-            return Log(None);
+            return Self(None);
         };
         let subscriber = fmt::Subscriber::builder()
             .log_internal_errors(false)
             .with_max_level(level)
-            .event_format(self.format)
+            .event_format(format)
             .with_writer(queue.clone())
             .finish();
         // It fails only when there is a subscriber already.
         let _ = tracing::subscriber::set_global_default(subscriber);
         panic::set_hook(Box::new(log_panic));
-        Log(Some(queue))
+        Self(Some(queue))
     }
-}
 
-impl Level {
-    fn filter(self) -> LevelFilter {
-        match self {
-            Self::Off => LevelFilter::OFF,
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-            Self::Trace => LevelFilter::TRACE,
-        }
-    }
-}
-
-impl Log {
     /// Writes what is left, as far as somebody reads it.
     pub(crate) fn finish(self) {
         if let Some(queue) = self.0 {
             queue.finish(LAST_LINES);
         }
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }
 

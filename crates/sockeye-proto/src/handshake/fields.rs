@@ -11,25 +11,8 @@ use super::HandshakeMisuse;
 
 /// Whether a token may hold the byte (RFC 9110 section 5.6.2).
 #[inline]
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    TOKEN_BYTES.get(usize::from(byte / 64)).is_some_and(|set| set >> (byte % 64) & 1 == 1)
 }
 
 /// Whether `text` is a token: not empty, and of token bytes only.
@@ -67,6 +50,11 @@ pub(super) fn is_reserved(name: &str) -> bool {
         || name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
+/// Returns bytes that are ASCII as text.
+pub(super) fn ascii(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
+}
+
 /// Cuts spaces and tabs off both ends.
 pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
@@ -94,6 +82,23 @@ pub(super) fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The bytes of tokens as a set, a bit for each: names are looked at byte by byte.
+const TOKEN_BYTES: [u64; 4] = [token_bytes(0), token_bytes(1), 0, 0];
+
+/// Returns the word of the set that holds the bytes from 64 times `word` on.
+const fn token_bytes(word: u8) -> u64 {
+    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~0123456789\
+        ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut set = 0;
+    while let [byte, others @ ..] = rest {
+        if *byte / 64 == word {
+            set |= 1 << (*byte % 64);
+        }
+        rest = others;
+    }
+    set
 }
 
 /// A place in a field value. It only moves forward, so reading a value takes one pass.

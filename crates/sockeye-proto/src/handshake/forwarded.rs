@@ -6,7 +6,6 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 
-use super::RequestHead;
 use super::fields::trim;
 
 /// A range of addresses in CIDR notation, such as `10.0.0.0/8`; a single address is one too.
@@ -45,8 +44,10 @@ pub enum ForwardedHeader {
 ///
 /// When `peer` is not trusted, nothing is believed. Where the list holds what is no address, the
 /// client is taken to be the last proxy before it. The port is 0 where none is told.
-pub fn client_addr(
-    head: &RequestHead<'_>,
+///
+/// `headers` are all headers of the request, in their order.
+pub fn client_addr<'a>(
+    headers: impl DoubleEndedIterator<Item = (&'a str, &'a [u8])>,
     peer: SocketAddr,
     header: ForwardedHeader,
     trusted: &[Network],
@@ -60,7 +61,7 @@ pub fn client_addr(
         ForwardedHeader::XForwardedFor => "x-forwarded-for",
     };
     let mut client = peer;
-    let mut lines = head.headers().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    let mut lines = headers.filter(|(field, _)| field.eq_ignore_ascii_case(name));
     // No address holds a comma, so a quote that the client left open cannot hide what a proxy
     // appended.
     while let Some((_, line)) = lines.next_back() {
@@ -176,7 +177,7 @@ mod tests {
             ["10.0.0.0/8", "fd00::/8", "127.0.0.1"].map(|text| text.parse().unwrap()).into();
         let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let head = RequestHead::from_parts("GET", "/", Version::Http11, headers);
-        client_addr(&head, peer.parse().unwrap(), header, &trusted)
+        client_addr(head.headers(), peer.parse().unwrap(), header, &trusted)
     }
 
     fn by_x_forwarded_for(peer: &str, lines: &[&str]) -> SocketAddr {
@@ -266,7 +267,7 @@ mod tests {
         let head = RequestHead::from_parts("GET", "/", Version::Http11, headers);
         let peer = addr("127.0.0.1:5");
         let trusted = [Network::from(peer.ip())];
-        let found = client_addr(&head, peer, ForwardedHeader::XForwardedFor, &trusted);
+        let found = client_addr(head.headers(), peer, ForwardedHeader::XForwardedFor, &trusted);
         assert_eq!(found, peer);
     }
 

@@ -2,12 +2,12 @@
 //!
 //! Owns the strictness: a head that passes here holds no bare CR or LF, no control character, no
 //! folded line and no name that another parser could read otherwise. It keeps no copy of the bytes
-//! and gives them no meaning; [`RequestHead`](super::RequestHead) does.
+//! and gives them no meaning; [`RequestHead`](super::RequestHead) does, of the parts that it is told.
 
 use core::fmt;
 
-use super::Rejection;
-use super::fields::{is_token_byte, is_value_byte};
+use super::fields::{is_token_byte, is_value_byte, trim};
+use super::{Rejection, Version};
 use crate::Limits;
 
 /// Finds the end of a head, byte by byte, and stops at the first byte that cannot belong to one.
@@ -30,9 +30,14 @@ use crate::Limits;
 pub struct HeadReader {
     state: State,
     scanned: usize,
+    /// Where the part that is being read begins, and the colon in it if it is a header.
+    part: usize,
+    colon: usize,
     target: usize,
     headers: usize,
     version: (u8, u8),
+    status: u16,
+    failed: Option<HeadError>,
     #[cfg(test)]
     steps: usize,
 }
@@ -72,6 +77,14 @@ pub enum HeadError {
     Incomplete,
 }
 
+/// A part of a head that has been read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'a> {
+    Method(&'a [u8]),
+    Target(&'a [u8]),
+    Header { name: &'a [u8], value: &'a [u8] },
+}
+
 /// Where in a head the next byte belongs.
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -95,7 +108,6 @@ enum State {
     ValueLf,
     EndLf,
     Done,
-    Failed(HeadError),
 }
 
 impl HeadReader {
@@ -113,9 +125,13 @@ impl HeadReader {
         Self {
             state,
             scanned: 0,
+            part: 0,
+            colon: 0,
             target: 0,
             headers: 0,
             version: (1, 1),
+            status: 0,
+            failed: None,
             #[cfg(test)]
             steps: 0,
         }
@@ -128,30 +144,51 @@ impl HeadReader {
     /// The peer's faults: anything but a well-formed head, told at the first wrong byte, and limits
     /// told at the first byte beyond them. A reader that failed fails again.
     pub fn read(&mut self, received: &[u8], limits: &Limits) -> Result<Option<usize>, HeadError> {
-        while let Some(byte) = received.get(self.scanned) {
-            if matches!(self.state, State::Done | State::Failed(_)) {
-                break;
+        self.read_parts(received, limits, |_| {})
+    }
+
+    /// As [`read`](Self::read), and calls `found` with the parts of the head.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn read_parts<'a>(
+        &mut self,
+        received: &'a [u8],
+        limits: &Limits,
+        mut found: impl FnMut(Part<'a>),
+    ) -> Result<Option<usize>, HeadError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let within = received.get(..limits.head).unwrap_or(received);
+        while !matches!(self.state, State::Done)
+            && let Some(byte) = within.get(self.scanned)
+        {
+            let next = self.step(*byte, limits).map_err(|error| self.fail(error))?;
+            if let Some(part) = self.end_part(next, within) {
+                found(part);
             }
-            let next = if self.scanned < limits.head {
-                self.step(*byte, limits)
-            } else {
-                Err(HeadError::HeadTooLong(limits.head))
-            };
-            self.state = next.unwrap_or_else(State::Failed);
+            self.state = next;
             self.scanned += 1;
-            self.skip_run(received, limits);
+            self.skip_run(within);
         }
         match self.state {
             State::Done => Ok(Some(self.scanned)),
-            State::Failed(error) => Err(error),
+            _ if within.len() < received.len() => {
+                Err(self.fail(HeadError::HeadTooLong(limits.head)))
+            }
             _ => Ok(None),
         }
     }
 
+    fn fail(&mut self, error: HeadError) -> HeadError {
+        *self.failed.insert(error)
+    }
+
     /// Passes over bytes that leave the reader in the state it is in: most of a head is names and
     /// values.
-    fn skip_run(&mut self, received: &[u8], limits: &Limits) {
-        let rest = received.get(self.scanned..limits.head.min(received.len())).unwrap_or_default();
+    fn skip_run(&mut self, received: &[u8]) {
+        let rest = received.get(self.scanned..).unwrap_or_default();
         let run = match self.state {
             State::Name => run_of(rest, is_token_byte),
             State::Value => run_of(rest, is_value_byte),
@@ -164,9 +201,42 @@ impl HeadReader {
         }
     }
 
-    /// Returns how many header lines were seen.
-    pub(super) fn header_count(&self) -> usize {
-        self.headers
+    /// Notes where parts begin, as the next state tells; returns the one that this byte ends.
+    fn end_part<'a>(&mut self, next: State, received: &'a [u8]) -> Option<Part<'a>> {
+        match (self.state, next) {
+            (State::Start(_), State::Method(_)) | (State::LineStart, State::Name) => {
+                self.part = self.scanned;
+                None
+            }
+            (State::Name, State::Value) => {
+                self.colon = self.scanned;
+                None
+            }
+            (State::Method(_), State::Target) => {
+                let method = received.get(self.part..self.scanned)?;
+                self.part = self.scanned + 1;
+                Some(Part::Method(method))
+            }
+            (State::Target, State::Version(_)) => {
+                received.get(self.part..self.scanned).map(Part::Target)
+            }
+            (State::Value, State::ValueLf) => {
+                let name = received.get(self.part..self.colon)?;
+                let value = trim(received.get(self.colon + 1..self.scanned)?);
+                Some(Part::Header { name, value })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the version that the first line names.
+    pub(super) fn version(&self) -> Version {
+        if self.version.1 == 0 { Version::Http10 } else { Version::Http11 }
+    }
+
+    /// Returns the status that a status line names.
+    pub(super) fn status(&self) -> u16 {
+        self.status
     }
 
     fn step(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {
@@ -202,7 +272,7 @@ impl HeadReader {
             (State::Name, byte) if is_token_byte(byte) => Ok(State::Name),
             (State::Name, _) => Err(HeadError::HeaderName),
             (State::Value, byte) => step_text(byte, State::Value, State::ValueLf),
-            (state @ (State::Done | State::Failed(_)), _) => Ok(state),
+            (State::Done, _) => Ok(State::Done),
         }
     }
 
@@ -251,7 +321,15 @@ impl HeadReader {
             (12, b'\r') => return Ok(State::FirstLf),
             _ => false,
         };
-        if valid { Ok(State::Status(at + 1)) } else { Err(HeadError::StartLine) }
+        if !valid {
+            return Err(HeadError::StartLine);
+        }
+        match at {
+            7 => self.version.1 = byte - b'0',
+            9..12 => self.status = self.status * 10 + u16::from(byte - b'0'),
+            _ => {}
+        }
+        Ok(State::Status(at + 1))
     }
 
     fn step_line_start(&mut self, byte: u8, limits: &Limits) -> Result<State, HeadError> {
@@ -267,6 +345,12 @@ impl HeadReader {
             }
         }
     }
+}
+
+/// Returns limits that let any head pass.
+pub(super) fn unlimited() -> Limits {
+    let (head, headers, target) = (usize::MAX, usize::MAX, usize::MAX);
+    Limits { head, headers, target, ..Limits::default() }
 }
 
 /// Returns how many bytes stand at the front that pass a test.

@@ -85,8 +85,9 @@ impl Origins {
         patterns.collect::<Result<_, _>>().map(Self::List)
     }
 
-    /// Whether a page of `origin` may use the server that it knows as `host`, both as the headers of those names
-    /// have them: for what a server offers besides WebSockets. A host that is none lets nobody in but by [`Origins::Any`].
+    /// Whether a page of `origin` may use the server that it knows as `host`, both as the headers
+    /// of those names have them: for what a server offers besides WebSockets. A host that is none
+    /// lets nobody in but by [`Origins::Any`].
     pub fn allows(&self, origin: &[u8], host: &str, scheme: Scheme) -> bool {
         match Authority::parse(host) {
             Some(host) => self.allow(origin, &host, scheme),

@@ -1,13 +1,13 @@
 //! A request's head, taken apart.
 //!
-//! Made of bytes that [`HeadReader`] passed, or of what another HTTP implementation parsed, so that
+//! Made of bytes that pass [`HeadReader`], or of what another HTTP implementation parsed, so that
 //! one code judges both.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::authority::Authority;
-use super::fields::{has_token, trim};
+use super::fields::{ascii, has_token, trim};
+use super::head::{Part, unlimited};
 use super::{HeadError, HeadReader};
 use crate::Limits;
 
@@ -30,6 +30,25 @@ pub struct RequestHead<'a> {
 }
 
 impl<'a> RequestHead<'a> {
+    /// Reads the head at the start of `bytes`, as [`HeadReader::read`] does, and takes it apart.
+    /// Returns what stands behind it as well; `None` where it has not arrived whole.
+    ///
+    /// # Errors
+    /// The peer's faults, as the reader tells them.
+    pub fn read(bytes: &'a [u8], limits: &Limits) -> Result<Option<(Self, &'a [u8])>, HeadError> {
+        let mut reader = HeadReader::request();
+        let (mut method, mut target) = Default::default();
+        let mut headers = Vec::with_capacity(USUAL_HEADERS);
+        let length = reader.read_parts(bytes, limits, |part| match part {
+            Part::Method(bytes) => method = ascii(bytes),
+            Part::Target(bytes) => target = ascii(bytes),
+            Part::Header { name, value } => headers.push((ascii(name), value)),
+        })?;
+        let behind = length.and_then(|length| bytes.get(length..));
+        let version = reader.version();
+        Ok(behind.map(|behind| (Self { method, target, version, headers }, behind)))
+    }
+
     /// Takes the head at the start of `bytes` apart; its length is what [`HeadReader::read`] said.
     ///
     /// It is held to the same rules here, so that a head from elsewhere cannot slip past them.
@@ -38,29 +57,8 @@ impl<'a> RequestHead<'a> {
     /// # Errors
     /// The peer's faults, as the reader tells them, and [`HeadError::Incomplete`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, HeadError> {
-        let mut reader = HeadReader::request();
-        let unlimited = Limits {
-            head: usize::MAX,
-            headers: usize::MAX,
-            target: usize::MAX,
-            ..Limits::default()
-        };
-        let length = reader.read(bytes, &unlimited)?;
-        let head = length.and_then(|length| bytes.get(..length));
-        let head = head.ok_or(HeadError::Incomplete)?;
-
-        let mut fields = vec![httparse::EMPTY_HEADER; reader.header_count()];
-        let mut request = httparse::Request::new(&mut fields);
-        request.parse(head).map_err(|_| HeadError::StartLine)?;
-        let (Some(method), Some(target)) = (request.method, request.path) else {
-            return Err(HeadError::Incomplete);
-        };
-        let version = match request.version {
-            Some(0) => Version::Http10,
-            _ => Version::Http11,
-        };
-        let headers = request.headers.iter().map(|field| (field.name, field.value));
-        Ok(Self::from_parts(method, target, version, headers))
+        let (head, _) = Self::read(bytes, &unlimited())?.ok_or(HeadError::Incomplete)?;
+        Ok(head)
     }
 
     /// Takes what another HTTP implementation parsed. Bounds on lengths and counts are its own;
@@ -111,11 +109,15 @@ impl<'a> RequestHead<'a> {
     /// Returns host and port: those of a full URL as target, else those of the `Host` header
     /// (RFC 9112 section 3.2.2). `None` if there is none or it is not ASCII.
     pub fn host(&self) -> Option<&'a str> {
-        let in_target = split_target(self.target).and_then(|parts| parts.authority);
-        in_target.or_else(|| {
+        self.host_in_target().or_else(|| {
             let host = core::str::from_utf8(self.header("host")?).ok()?;
             host.is_ascii().then_some(host)
         })
+    }
+
+    /// Returns host and port of a full URL as target.
+    pub(super) fn host_in_target(&self) -> Option<&'a str> {
+        split_target(self.target)?.authority
     }
 
     /// Returns the value of the first header of this name.
@@ -200,3 +202,6 @@ fn decodes_to_utf8(path: &str) -> bool {
     }
     core::str::from_utf8(&decoded).is_ok()
 }
+
+/// Header lines for which there is room at once: browsers send about as many.
+const USUAL_HEADERS: usize = 16;

@@ -3,15 +3,15 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
 use super::client::WithoutSubprotocol;
-use super::fields::{has_token, trim};
+use super::fields::{ascii, has_token};
+use super::head::{Part, unlimited};
 use super::key::accept_key;
-use super::{ClientRequest, HeadError, HeadReader, parse_extensions};
+use super::{ClientRequest, HeadError, HeadReader, Version, parse_extensions};
 use crate::Limits;
 #[cfg(feature = "deflate")]
 use crate::deflate::{AnswerError, Offer, Params, negotiate};
@@ -143,8 +143,7 @@ impl ClientHandshake {
                 return Ok(None);
             };
             let (head, body) = response.split_at_checked(length).unwrap_or_default();
-            let head = ResponseHead::parse(head, self.reader.header_count())
-                .map_err(ClientError::InvalidResponse)?;
+            let head = ResponseHead::parse(head).map_err(ClientError::InvalidResponse)?;
             match head.status {
                 101 => return self.establish(&head, self.skipped + length).map(Some),
                 100..200 if self.interim == MAX_INTERIM => return Err(ClientError::TooManyInterim),
@@ -163,7 +162,7 @@ impl ClientHandshake {
         head: &ResponseHead<'_>,
         head_len: usize,
     ) -> Result<Established, ClientError> {
-        if head.version == 0 {
+        if head.version < Version::Http11 {
             return Err(ClientError::InvalidResponse(HeadError::Version));
         }
         if !head.only("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
@@ -287,22 +286,21 @@ impl Refusal {
 
 /// A response's head, taken apart.
 struct ResponseHead<'a> {
-    version: u8,
+    version: Version,
     status: u16,
     headers: Vec<(&'a str, &'a [u8])>,
 }
 
 impl<'a> ResponseHead<'a> {
-    fn parse(head: &'a [u8], header_count: usize) -> Result<Self, HeadError> {
-        let mut fields = vec![httparse::EMPTY_HEADER; header_count];
-        let mut response = httparse::Response::new(&mut fields);
-        response.parse(head).map_err(|_| HeadError::StartLine)?;
-        let (Some(version), Some(status)) = (response.version, response.code) else {
-            return Err(HeadError::StartLine);
-        };
-        let headers = response.headers.iter();
-        let headers = headers.map(|field| (field.name, trim(field.value)));
-        Ok(Self { version, status, headers: headers.collect() })
+    fn parse(head: &'a [u8]) -> Result<Self, HeadError> {
+        let mut reader = HeadReader::response();
+        let mut headers = Vec::new();
+        reader.read_parts(head, &unlimited(), |part| {
+            if let Part::Header { name, value } = part {
+                headers.push((ascii(name), value));
+            }
+        })?;
+        Ok(Self { version: reader.version(), status: reader.status(), headers })
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {

@@ -216,7 +216,7 @@ fn check_host<'a>(head: &RequestHead<'a>) -> Result<Authority<'a>, Rejection> {
         let text = "The request target must be a path, percent-encoded and without fragment.\n";
         return Err(bad("target", text));
     }
-    Ok(head.host().and_then(Authority::parse).unwrap_or(host))
+    Ok(head.host_in_target().and_then(Authority::parse).unwrap_or(host))
 }
 
 /// Refuses a body: its bytes would be taken for frames, or the frames for a body.

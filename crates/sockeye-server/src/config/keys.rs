@@ -81,7 +81,7 @@ static KEYS: &[Key<Config>] = &[
     key!(
         max_message,
         Restart,
-        bytes(1, 16 << 20),
+        bytes(1, 1 << 30),
         "SOCKEYE_MAX_MESSAGE",
         "max-message",
         "Longest message taken; a longer one closes its connection with 1009"

@@ -31,8 +31,21 @@ impl Config {
         env: impl Iterator<Item = (OsString, OsString)>,
         flags: &Overrides,
     ) -> Result<Self, ConfigError> {
+        Self::default().overridden(file, env, flags)
+    }
+
+    /// As [`Config::load`], over this configuration instead of the defaults.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn overridden(
+        self,
+        file: Option<&Path>,
+        env: impl Iterator<Item = (OsString, OsString)>,
+        flags: &Overrides,
+    ) -> Result<Self, ConfigError> {
         let env = Environment::read(env)?;
-        let mut draft = Draft::default();
+        let mut draft = Draft { config: self, ..Draft::default() };
         if let Some(path) = file.or(env.file.as_deref()) {
             File::read(path)?.apply(&mut draft)?;
         }

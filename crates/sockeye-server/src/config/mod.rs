@@ -58,7 +58,7 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Whether a PROXY header comes before every connection; default no.
     pub proxy_protocol: bool,
-    /// Bytes of the longest message taken, 1 to 16 MiB; default 64 KiB.
+    /// Bytes of the longest message taken, 1 to 1 GiB; default 64 KiB.
     pub max_message: usize,
     /// Whether to compress where the client offers it; default no.
     pub deflate: bool,

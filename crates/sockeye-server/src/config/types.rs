@@ -148,6 +148,11 @@ impl fmt::Debug for Hidden {
 pub struct OriginEntry(String);
 
 impl OriginEntry {
+    /// Lets all pages connect.
+    pub fn any() -> Self {
+        Self("*".into())
+    }
+
     /// Returns the pattern; `None` for all pages.
     pub(super) fn pattern(&self) -> Option<OriginPattern> {
         self.0.parse().ok()

@@ -26,12 +26,16 @@ pub(super) struct Admitted {
 enum Who {
     /// Has a key, and may do everything.
     BackEnd,
-    Client {
-        client: Client,
-        grant: Grant,
-        /// Whether it told who it is.
-        named: Named,
-    },
+    Client(Box<Known>),
+}
+
+/// What is known of a client.
+#[derive(Debug)]
+struct Known {
+    client: Client,
+    grant: Grant,
+    /// Whether it told who it is.
+    named: Named,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +73,8 @@ impl Admitted {
         let who = seen.credentials(&name, policy, page)?;
         let named = if who.token().is_some() { Named::Yes } else { Named::No };
         let grant = policy.auth.admit(&who).await?;
-        let who = Who::Client { client: who.client().clone(), grant, named };
-        Ok(Self { policy: policy.clone(), who })
+        let known = Known { client: who.client().clone(), grant, named };
+        Ok(Self { policy: policy.clone(), who: Who::Client(Box::new(known)) })
     }
 
     /// Decides whether it may do something with a topic.
@@ -78,9 +82,10 @@ impl Admitted {
     /// # Errors
     /// Why it may not: who has not told who it is, and might be allowed then, is asked to.
     pub(super) async fn permit(&self, act: Act, topic: &TopicName) -> Result<(), Problem> {
-        let Who::Client { client, grant, .. } = &self.who else { return Ok(()) };
-        match self.policy.auth.permit(act, (client, grant), topic).await {
-            Err(Denied::Forbidden) => Err(self.forbidden(act).into()),
+        let Who::Client(known) = &self.who else { return Ok(()) };
+        let who = (&known.client, &known.grant);
+        match self.policy.auth.permit(act, who, topic).await {
+            Err(Denied::Forbidden) => Err(self.forbidden(act, known.named).into()),
             decided => Ok(decided?),
         }
     }
@@ -92,9 +97,9 @@ impl Admitted {
     pub(super) fn permit_back_end(&self) -> Result<(), Problem> {
         match &self.who {
             Who::BackEnd => Ok(()),
-            Who::Client { named: Named::No, .. } => Err(Denied::Missing.into()),
-            Who::Client { .. } if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
-            Who::Client { .. } => Err(Denied::Forbidden.into()),
+            Who::Client(known) if known.named == Named::No => Err(Denied::Missing.into()),
+            Who::Client(_) if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
+            Who::Client(_) => Err(Denied::Forbidden.into()),
         }
     }
 
@@ -102,7 +107,7 @@ impl Admitted {
     pub(super) fn ends(&self) -> Option<SystemTime> {
         match &self.who {
             Who::BackEnd => None,
-            Who::Client { grant, .. } => grant.expires,
+            Who::Client(known) => known.grant.expires,
         }
     }
 
@@ -111,8 +116,8 @@ impl Admitted {
         self.ends().is_some_and(|ends| ends <= now)
     }
 
-    fn forbidden(&self, act: Act) -> Denied {
-        let Who::Client { named, .. } = &self.who else { return Denied::Forbidden };
+    /// Tells what would help who may not do something.
+    fn forbidden(&self, act: Act, named: Named) -> Denied {
         let keys_help = act == Act::Publish && !self.policy.api_keys.is_empty();
         match named {
             Named::No if keys_help || !self.tokens_mean_nothing() => Denied::Missing,
@@ -128,12 +133,12 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let (Who::Client { client, grant, .. }, Auth::Webhook(_)) = (&self.who, &self.policy.auth)
-        else {
+        let (Who::Client(known), Auth::Webhook(_)) = (&self.who, &self.policy.auth) else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else { return };
-        let (policy, client, grant) = (self.policy.clone(), client.clone(), grant.clone());
+        let policy = self.policy.clone();
+        let (client, grant) = (known.client.clone(), known.grant.clone());
         runtime.spawn(async move {
             // A back end that can't be told now is not told again.
             let _ = policy.auth.left(&client, &grant).await;
@@ -168,7 +173,7 @@ impl<'a> Seen<'a> {
             Credentials::collect(&request, rules).map_err(|error| Denied::from(error).into())
         };
         let rules = &policy.credential_rules;
-        if *page != Page::Foreign || rules.cookie.is_none() {
+        if matches!(page, Page::Allowed(_) | Page::None) || rules.cookie.is_none() {
             return collect(rules);
         }
         let without_cookie = CredentialRules { cookie: None, ..rules.clone() };

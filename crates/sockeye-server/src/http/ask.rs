@@ -156,7 +156,6 @@ mod tests {
         assert_eq!(named("/t/a%2Fb+c?topic=d+e&topic=d%20e&x=1").unwrap(), ["a/b+c", "d e"]);
     }
 
-    // LIM-019
     #[test]
     fn topic_129_and_a_name_of_256_bytes_are_refused_and_one_less_is_not() {
         let many = |count: usize| {
@@ -170,7 +169,6 @@ mod tests {
         assert_eq!((long.status.as_u16(), long.code), (400, "bad_request"));
     }
 
-    // PUB-017
     #[test]
     fn name_that_other_protocols_would_read_otherwise_is_refused() {
         let bad = ["", "a%0ab", "a%0d%0ab", "a%00", "a*", "%3E", "%ff", "..", "a%2F..%2Fb", "%20a"];

@@ -50,8 +50,8 @@ impl Pace {
     }
 
     fn judge(&mut self, limits: &HttpLimits) -> Result<(), Problem> {
-        let seconds = usize::try_from(limits.body_pace.as_secs()).unwrap_or(usize::MAX);
-        if self.bytes < seconds.saturating_mul(1024) {
+        let due = limits.body_pace.as_millis().saturating_mul(1024) / 1000;
+        if u128::try_from(self.bytes).unwrap_or(u128::MAX) < due {
             return Err(Problem::too_slow());
         }
         *self = Self::new(limits);

@@ -30,7 +30,7 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Response, Problem> {
     let (topics, admitted) = find(call).await?;
     let form = form(call);
     let mut response = match format(form, &topics)? {
-        Some(format) => stream(call, topics, admitted, format)?,
+        Some(format) => stream(call, &topics, admitted, format)?,
         None => poll::answer(call, &topics, admitted).await?,
     };
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
@@ -89,13 +89,13 @@ fn format(form: Form, topics: &[TopicName]) -> Result<Option<Box<dyn Format>>, P
 
 fn stream(
     call: &Call<'_>,
-    topics: Vec<TopicName>,
+    topics: &[TopicName],
     admitted: Admitted,
     format: Box<dyn Format>,
 ) -> Result<Response, Problem> {
     let state = call.topics;
     let since = ask::since(call.parts).unwrap_or(Since::Now);
-    let (subscriber, cursor) = subscribe(call, &topics, since)?;
+    let (subscriber, cursor) = subscribe(call, topics, since)?;
     let kind = format.content_type();
     let streaming = Streaming {
         subscriber,

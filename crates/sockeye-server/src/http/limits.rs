@@ -14,6 +14,9 @@ pub struct HttpLimits {
     /// Time in which 1 KiB for each of its seconds must arrive of a body; default 10 s: who sends
     /// slower holds a connection for nothing.
     pub body_pace: Duration,
+    /// Time for which the rest of a body is read and dropped once its request is refused; default
+    /// 1 s, so that the client sees the answer.
+    pub linger: Duration,
     /// Topics of one request; default 128.
     pub topics: usize,
     /// What may wait for a reader.
@@ -38,6 +41,7 @@ impl Default for HttpLimits {
         Self {
             body: 64 << 10,
             body_pace: Duration::from_secs(10),
+            linger: Duration::from_secs(1),
             topics: 128,
             queue: QueueLimits::default(),
             heartbeat: Duration::from_secs(15),

@@ -24,6 +24,7 @@ mod counters;
 mod format;
 mod get;
 mod limits;
+mod linger;
 mod openapi;
 mod page;
 mod pages;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, get};
 use http::request::Parts;
 use http::{Method, Request};
@@ -103,18 +104,18 @@ pub fn router(state: Arc<Topics>) -> axum::Router {
 /// Answers a request to a topic.
 async fn topic(State(topics): State<Arc<Topics>>, request: Request<Body>) -> Response {
     let policy = topics.policies.current();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let page = Page::of(&parts, &policy);
     let call = Call { topics: &topics, policy: &policy, parts: &parts, page: &page };
-    let answered = answer(&call, body).await;
+    let answered = answer(&call, &mut body).await;
     let response = answered.unwrap_or_else(|problem| {
         topics.counters.refused.add(1);
-        problem.into_response()
+        linger::refuse(&problem, &parts, body, &topics.limits)
     });
     page.dress(response, &policy)
 }
 
-async fn answer(call: &Call<'_>, body: Body) -> Result<Response, Problem> {
+async fn answer(call: &Call<'_>, body: &mut Body) -> Result<Response, Problem> {
     let method = &call.parts.method;
     if matches!(*method, Method::POST | Method::DELETE) && *call.page == Page::Foreign {
         return Err(Problem::foreign_page());

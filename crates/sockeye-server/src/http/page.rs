@@ -11,7 +11,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use sockeye_proto::handshake::Origins;
 
 use super::problem::METHODS;
 use crate::policy::Policy;
@@ -21,6 +20,8 @@ use crate::policy::Policy;
 pub(super) enum Page {
     /// A page that may, of this origin.
     Allowed(HeaderValue),
+    /// A page that may, of this origin, as all may, and so not with the cookies of its user.
+    Anybody(HeaderValue),
     /// A page of somebody else.
     Foreign,
     /// No page: a program.
@@ -35,10 +36,13 @@ impl Page {
         let authority = parts.uri.authority().map(|authority| authority.as_str());
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or(authority).unwrap_or_default();
-        if origins.next().is_none() && policy.allows_page(origin.as_bytes(), host) {
+        let seen = origin.as_bytes();
+        if origins.next().is_some() || !policy.allows_page(seen, host) {
+            Self::Foreign
+        } else if policy.allows_cookies(seen, host) {
             Self::Allowed(origin.clone())
         } else {
-            Self::Foreign
+            Self::Anybody(origin.clone())
         }
     }
 
@@ -46,11 +50,11 @@ impl Page {
     pub(super) fn dress(&self, mut response: Response, policy: &Policy) -> Response {
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("Origin"));
-        if let Self::Allowed(origin) = self {
+        if let Self::Allowed(origin) | Self::Anybody(origin) = self {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-            // Where every page may ask, none may ask with the user's cookies.
-            if policy.credential_rules.cookie.is_some() && policy.origins != Origins::Any {
+            let may_bring_cookies = matches!(self, Self::Allowed(_));
+            if may_bring_cookies && policy.credential_rules.cookie.is_some() {
                 headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }
         }
@@ -63,7 +67,7 @@ impl Page {
         let headers = response.headers_mut();
         headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         let asks = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        if asks && matches!(self, Self::Allowed(_)) {
+        if asks && matches!(self, Self::Allowed(_) | Self::Anybody(_)) {
             for (name, value) in [
                 (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
                 (ACCESS_CONTROL_ALLOW_HEADERS, ASKED),

@@ -6,15 +6,14 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use sockeye_hub::{Id, Limit, NameError, Refused};
-
 use sockeye_proto::handshake::Rejection;
 
 use crate::auth::Denied;
+use crate::crowd::Crowded;
 use crate::envelope::write_text;
 
 /// A refusal.
@@ -25,14 +24,6 @@ pub(crate) struct Problem {
     pub(super) message: Cow<'static, str>,
     /// The topic's last message, where that is what is wrong.
     last: Option<Id>,
-    /// Whether more of the request may be on its way that nobody reads.
-    closes: Closes,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Closes {
-    No,
-    Yes,
 }
 
 impl Problem {
@@ -41,7 +32,7 @@ impl Problem {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, message: message.into(), last: None, closes: Closes::No }
+        Self { status, code, message: message.into(), last: None }
     }
 
     pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -58,15 +49,15 @@ impl Problem {
 
     pub(super) fn too_large(max: usize) -> Self {
         let message = format!("a body has at most {max} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded", message).closing()
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded", message)
     }
 
     pub(super) fn too_slow() -> Self {
         let message = "the body came too slowly or not at all";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message).closing()
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
     }
 
-    pub(super) fn foreign_page() -> Self {
+    pub(crate) fn foreign_page() -> Self {
         let message = "pages of this origin may not do that";
         Self::new(StatusCode::FORBIDDEN, "origin_denied", message)
     }
@@ -76,17 +67,25 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
+    pub(crate) fn crowded(crowded: Crowded) -> Self {
+        match crowded {
+            Crowded::PerIp => {
+                let message = "your address has as many connections as it may";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "limit_exceeded", message)
+            }
+            Crowded::New => {
+                let message = "too many connections come at once; come back a little later";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            }
+        }
+    }
+
     pub(super) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something is wrong here")
     }
 
-    /// Ends the connection with the answer: the rest of the body is not read.
-    fn closing(mut self) -> Self {
-        self.closes = Closes::Yes;
-        self
-    }
-
-    fn json(&self) -> String {
+    /// Returns the body.
+    pub(super) fn json(&self) -> String {
         let mut json = String::from(r#"{"error":{"code":"#);
         write_text(&mut json, self.code);
         json.push_str(r#","message":"#);
@@ -110,13 +109,12 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
             _ => None,
         };
-        let closes = (self.closes == Closes::Yes).then_some((CONNECTION, "close"));
         let always = [
             (CONTENT_TYPE, "application/json"),
             (CACHE_CONTROL, "no-store"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         ];
-        always.into_iter().chain(extra).chain(closes)
+        always.into_iter().chain(extra)
     }
 
     /// Returns the answer to a handshake for a WebSocket.
@@ -129,7 +127,7 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for &Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.json()).into_response();
         for (name, value) in self.headers() {
@@ -181,7 +179,6 @@ mod tests {
     use super::*;
     use crate::auth::Unavailable;
 
-    // PUB-027
     #[test]
     fn refusal_tells_its_code_and_nothing_of_what_is_inside() {
         let inner = Unavailable::Answer("the secret inside of the server");
@@ -197,7 +194,7 @@ mod tests {
 
     #[test]
     fn refusal_of_a_stranger_names_the_scheme_to_come_back_with() {
-        let response = Problem::from(Denied::Missing).into_response();
+        let response = (&Problem::from(Denied::Missing)).into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");

@@ -19,7 +19,7 @@ use crate::auth::Act;
 ///
 /// # Errors
 /// What it asks for is none, not for who asks, or the hub refuses it.
-pub(super) async fn publish(call: &Call<'_>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn publish(call: &Call<'_>, body: &mut Body) -> Result<Response, Problem> {
     let state = call.topics;
     let topic = ask::topic(call.parts)?;
     let topics = std::slice::from_ref(&topic);

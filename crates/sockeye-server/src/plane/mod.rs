@@ -34,6 +34,7 @@ pub(crate) use relay::Relay;
 use feed::Feed;
 
 use crate::auth::Denied;
+use crate::crowd::Ticket;
 
 /// The reactor of a server.
 #[derive(Debug)]
@@ -44,6 +45,9 @@ pub struct DataPlane(Arc<Reactor<Served>>);
 pub(crate) struct Served {
     service: Service,
     place: Place,
+    /// Held until the connection ends.
+    #[expect(dead_code, reason = "held, not read")]
+    ticket: Option<Ticket>,
 }
 
 /// What is done with a connection's messages.
@@ -81,12 +85,12 @@ impl DataPlane {
     }
 
     /// Takes a connection over.
-    pub(crate) fn take(&self, whole: HandedOver, service: Service) {
+    pub(crate) fn take(&self, whole: HandedOver, service: Service, ticket: Option<Ticket>) {
         let HandedOver { transport, accepted, received, config, place, .. } = whole;
         let core = Connection::new(Server, config, sockeye_reactor::now());
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
-        let served = Served { service, place };
+        let served = Served { service, place, ticket };
         let adopted = match transport {
             Transport::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
             Transport::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
@@ -112,8 +116,21 @@ impl DataPlane {
         self.0.unlisten();
     }
 
-    /// Closes all connections, and those that still come.
-    pub(crate) fn close_all(&self, code: CloseCode) {
+    /// Returns over how much time the connections that there are take leave, at most `most`: none
+    /// comes back in a crowd.
+    pub(crate) fn leave_time(&self, most: Duration) -> Duration {
+        let count = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        (Duration::from_secs(1) / LEAVING).saturating_mul(count).min(most)
+    }
+
+    /// Closes all connections, a part at a time, and then those that still come.
+    pub(crate) async fn close_over(&self, code: CloseCode, over: Duration) {
+        let shares = u32::try_from(over.as_millis() / SHARE.as_millis()).unwrap_or(u32::MAX);
+        let mut ticks = tokio::time::interval(SHARE);
+        for share in 0..shares {
+            ticks.tick().await;
+            self.0.close_share(share, shares, code, "");
+        }
         self.0.close_all(code, "");
     }
 }
@@ -197,6 +214,12 @@ impl Handler for Served {
         }
     }
 }
+
+/// How many connections take leave in a second, unless that would take too long.
+const LEAVING: u32 = 1_000;
+
+/// The time between two parts of those that take leave.
+const SHARE: Duration = Duration::from_millis(50);
 
 /// How long a thread of the reactor may work on end before the log tells.
 const BLOCKED: Duration = Duration::from_secs(1);

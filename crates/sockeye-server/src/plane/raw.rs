@@ -168,7 +168,9 @@ impl Raw {
             return;
         }
         let feed = self.app.feeds.of(Form::Raw);
-        self.topics.iter().for_each(|topic| drop(self.app.hub.unsubscribe(topic, feed)));
+        for topic in &self.topics {
+            self.app.hub.unsubscribe(topic, feed);
+        }
     }
 
     fn expired(&self) -> Option<Denied> {

@@ -57,6 +57,17 @@ pub(crate) struct Subscribe {
     pub(crate) cancelled: Vec<TopicName>,
 }
 
+impl Command {
+    /// Returns how many topics it lists.
+    pub(crate) fn topics(&self) -> usize {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.topics.len(),
+            Self::Unsubscribe { topics } => topics.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Frame {
     /// Reads a text frame.
     pub(crate) fn parse(text: &str) -> Self {

@@ -15,7 +15,7 @@ use crate::auth::{Act, Denied, Grant};
 /// follows its topic from before its number. It does so after the call of the session, not within.
 ///
 /// A connection for which too much waits is given nothing live: the host calls
-/// [`Session::lagged`](super::Session::lagged) for each message of a followed topic that it holds
+/// [`Session::held_back`](super::Session::held_back) for each message of a followed topic that it holds
 /// back, and holds back all as long as [`Session::is_behind`](super::Session::is_behind). Once
 /// enough has been read it calls [`Session::resume`](super::Session::resume). As long as too much
 /// waits it gives the session no commands either, since their answers wait as well.

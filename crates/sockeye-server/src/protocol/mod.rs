@@ -5,7 +5,7 @@
 //!                      │      ▲       ├──► Host::follow        what is live goes by the host
 //!                      ▼      │       ├──► Host::ask           what takes waiting
 //!                 sockeye-hub │       └──► Host::close
-//!                             └── Session::answered, lagged, resume, handle_timeout
+//!                             └── Session::answered, held_back, resume, handle_timeout
 //! ```
 //!
 //! Owns what the commands mean, what a connection is subscribed to, and when it is told to renew
@@ -34,6 +34,7 @@ mod tests;
 mod waiting;
 
 pub use host::{Host, Question, Verdict};
+pub(crate) use rate::Bucket;
 pub use rate::{Excess, Rate};
 pub use session::Session;
 pub use settings::{Service, SessionLimits, Settings};

@@ -6,7 +6,7 @@ use super::burst::render_within;
 use super::command::{Reference, Stretch};
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::session::{Session, hub_time};
+use super::session::Session;
 use crate::auth::Moment;
 use crate::envelope::{write_gap, write_text};
 
@@ -17,7 +17,7 @@ impl Session {
         publication: Publication,
         now: Moment,
     ) -> Result<Reply, Refusal> {
-        let published = self.service.hub.publish(publication, hub_time(now))?;
+        let published = self.service.hub.publish(publication, self.hub_time(now))?;
         let reply = Reply::ok(reference).text("id", &published.id.to_string());
         Ok(if published.is_repeat { reply.number("repeat", true) } else { reply })
     }
@@ -29,7 +29,7 @@ impl Session {
         now: Moment,
     ) -> Reply {
         let Stretch { topic, since, order, limit } = wanted;
-        let page = self.service.hub.history(topic, *since, *order, *limit, hub_time(now));
+        let page = self.service.hub.history(topic, *since, *order, *limit, self.hub_time(now));
         let frames = render_within(page.messages.iter(), self.service.settings.limits.burst);
         let last = frames.len().checked_sub(1).and_then(|last| page.messages.get(last));
         let is_cut = frames.len() < page.messages.len();

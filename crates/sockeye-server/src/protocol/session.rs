@@ -130,6 +130,16 @@ impl Session {
         }
     }
 
+    /// Returns the name of the connection.
+    pub fn client(&self) -> &Label {
+        &self.client
+    }
+
+    /// Returns what the client may do for now.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// Returns when [`Session::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.renewal.due
@@ -146,6 +156,7 @@ impl Session {
     pub fn end(&mut self, now: Moment, host: &mut impl Host) {
         self.is_over = true;
         self.renewal.due = None;
+        self.missed = None;
         self.waiting.clear();
         let topics: Vec<TopicName> = self.topics.keys().cloned().collect();
         for topic in topics {
@@ -190,11 +201,11 @@ impl Session {
     /// Carries a command out, or has asked first what takes waiting.
     fn begin(&mut self, mut call: Call, now: Moment, host: &mut impl Host) {
         let limits = &self.service.settings.limits;
+        if call.command.topics() > limits.topics {
+            let message = format!("a command names at most {} topics", limits.topics);
+            return refuse(&call, &Refusal::limit(message), host);
+        }
         let asked = match &mut call.command {
-            Command::Subscribe(subscribe) if subscribe.topics.len() > limits.topics => {
-                let message = format!("a command names at most {} topics", limits.topics);
-                return refuse(&call, &Refusal::limit(message), host);
-            }
             Command::Refresh { token } => Some(Question::Admit { token: std::mem::take(token) }),
             command => self.undecided(command, now.wall),
         };
@@ -268,15 +279,15 @@ impl Session {
         decided.map_err(|denied| Refusal::from(&denied))
     }
 
+    /// Returns the time as the hub counts it, by the clock that nobody sets.
+    pub(super) fn hub_time(&self, now: Moment) -> Duration {
+        self.service.clock.at(now.monotonic)
+    }
+
     /// Takes a topic off the subscriptions that wait. Tells whether one was for it.
     pub(super) fn cancel(&mut self, topic: &TopicName) -> bool {
         self.waiting.cancel(topic)
     }
-}
-
-/// Returns the time as the hub counts it: since the epoch of Unix.
-pub(super) fn hub_time(now: Moment) -> Duration {
-    now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn refuse(call: &Call, refusal: &Refusal, host: &mut impl Host) {

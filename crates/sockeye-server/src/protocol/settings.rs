@@ -7,12 +7,15 @@ use sockeye_hub::Hub;
 
 use super::rate::Rate;
 use crate::auth::Auth;
+use crate::clock::Clock;
 
 /// What all sessions of a server share.
 #[derive(Debug)]
 pub struct Service {
     /// Holds the topics.
     pub hub: Arc<Hub>,
+    /// Tells the time of the hub.
+    pub clock: Clock,
     /// Decides who may do what.
     pub auth: Arc<Auth>,
     /// How sessions behave.

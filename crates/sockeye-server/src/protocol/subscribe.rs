@@ -4,14 +4,14 @@
 //! everything live up to the cursor of an answer, the answer, what was missed, then what is live
 //! behind the cursor.
 
-use sockeye_hub::{Id, Joined, Member, Message, Payload, Since, Slow, TopicName};
+use sockeye_hub::{Id, Joined, Member, Payload, Since, TopicName};
 
 use super::burst::Burst;
 use super::command::{Reference, Subscribe};
 use super::host::Host;
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::session::{Session, Subscription, hub_time};
+use super::session::{Session, Subscription};
 use super::waiting::Permits;
 use crate::auth::{Act, Moment};
 use crate::envelope::write_text;
@@ -20,22 +20,9 @@ use crate::envelope::write_text;
 type Refusals = Vec<(TopicName, Refusal)>;
 
 impl Session {
-    /// Takes note of a live message of a followed topic that the host holds back. From the first
-    /// of them on the host holds back every one, of whatever topic, until [`Session::resume`].
-    /// Closes with 3008 if the topic disconnects those who read too slowly.
-    pub fn lagged(&mut self, missed: &Message, now: Moment, host: &mut impl Host) {
-        let seq = missed.id.seq;
-        if self.topics.get(&missed.topic).is_none_or(|topic| seq <= topic.after) {
-            return;
-        }
-        match missed.slow {
-            Slow::Disconnect => self.close(SLOW, "too slow", now, host),
-            Slow::DropOldest | Slow::Latest => self.held_back(seq),
-        }
-    }
-
-    /// Takes note that the host holds back the live message of this number, and every one after it,
-    /// until [`Session::resume`].
+    /// Takes note that the host holds back the live message of this number, and every one after it, of
+    /// whatever topic, until [`Session::resume`]. Topics that disconnect those who read too slowly are
+    /// the host's matter.
     pub fn held_back(&mut self, seq: u64) {
         self.missed = Some(self.missed.map_or(seq, |missed| missed.min(seq)));
     }
@@ -52,7 +39,7 @@ impl Session {
         let Some(missed) = self.missed.take() else { return };
         let topics: Vec<TopicName> = self.topics.keys().cloned().collect();
         let since = Since::After(Id { epoch: self.epoch, seq: missed.saturating_sub(1) });
-        let mut joined = self.service.hub.recover(&topics, since, hub_time(now));
+        let mut joined = self.service.hub.recover(&topics, since, self.hub_time(now));
         let after = |topic: &TopicName| self.topics.get(topic).map_or(0, |topic| topic.after);
         joined.recovered.retain(|message| message.id.seq > after(&message.topic));
         joined.gaps.retain(|gap| gap.before.saturating_sub(1) > after(&gap.topic));
@@ -78,7 +65,8 @@ impl Session {
         let Subscribe { topics, since, presence, cancelled } = subscribe;
         let mut refused: Refusals = cancelled.into_iter().map(cancel).collect();
         let wanted = self.wanted(topics, permits, now, &mut refused);
-        let joined = self.service.hub.subscribe(&wanted, since, host.listener(), hub_time(now));
+        let joined =
+            self.service.hub.subscribe(&wanted, since, host.listener(), self.hub_time(now));
         let Joined { recovered, gaps, refused: full, cursor, .. } = joined;
         refused.extend(full.into_iter().map(|(topic, why)| (topic, why.into())));
         let joined = wanted.into_iter().filter(|topic| refused.iter().all(|(no, _)| no != topic));
@@ -147,7 +135,7 @@ impl Session {
 
     fn enter(&self, topic: &TopicName, now: Moment) -> Result<(), Refusal> {
         let member = Member { client: self.client.clone(), about: self.about() };
-        self.service.hub.enter(topic, member, hub_time(now)).map_err(Refusal::from)
+        self.service.hub.enter(topic, member, self.hub_time(now)).map_err(Refusal::from)
     }
 
     /// Returns what other members are told of the client, the same in lists and in messages.
@@ -191,7 +179,7 @@ impl Session {
         host.unfollow(topic);
         self.service.hub.unsubscribe(topic, host.listener());
         if subscription.is_member {
-            self.service.hub.leave(topic, &self.client, hub_time(now));
+            self.service.hub.leave(topic, &self.client, self.hub_time(now));
         }
         true
     }
@@ -200,6 +188,3 @@ impl Session {
 fn cancel(topic: TopicName) -> (TopicName, Refusal) {
     (topic, Refusal::new("cancelled", "unsubscribed before the answer"))
 }
-
-/// The close code for clients that read too slowly.
-const SLOW: u16 = 3008;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use sockeye_hub::{
-    Epoch, Hub, Label, Limits, Listener, Message, Payload, Publication, Rules, TopicName,
+    Epoch, Hub, Label, Limits, Listener, Message, Payload, Publication, Rules, Slow, TopicName,
 };
 
 use super::*;
 use crate::auth::{Auth, Grant, Moment, Patterns};
+use crate::clock::Clock;
 use crate::envelope::write_message;
 
 /// What the hub gives to the connections of a thread.
@@ -34,6 +35,8 @@ pub(crate) struct Wire {
     pub(crate) asked: VecDeque<(u64, Question)>,
     pub(crate) closed: Option<u16>,
     pub(crate) exceeded: usize,
+    /// What another thread publishes while the session subscribes.
+    pub(crate) meanwhile: Option<(Arc<Hub>, Publication, Duration)>,
 }
 
 impl Wire {
@@ -59,6 +62,9 @@ impl Host for Wire {
     }
 
     fn catch_up(&mut self, to: u64) {
+        if let Some((hub, publication, now)) = self.meanwhile.take() {
+            hub.publish(publication, now).unwrap();
+        }
         let mailbox = self.mailbox.clone();
         for message in mailbox.0.lock().unwrap().iter().filter(|message| message.id.seq <= to) {
             if self.wants(message) {
@@ -119,11 +125,14 @@ impl Peer {
         if !self.wire.wants(message) {
             return;
         }
-        if self.session.is_behind() || self.wire.unread.len() >= self.wire.high {
-            self.session.lagged(message, now, &mut self.wire);
-        } else {
-            self.wire.give(message);
+        if !self.session.is_behind() && self.wire.unread.len() < self.wire.high {
+            return self.wire.give(message);
         }
+        if !self.session.is_behind() && message.slow == Slow::Disconnect {
+            self.wire.close(1008, "slow consumer");
+            return self.session.end(now, &mut self.wire);
+        }
+        self.session.held_back(message.id.seq);
     }
 }
 
@@ -144,7 +153,12 @@ impl Server {
     pub(crate) fn with_hub(hub: Arc<Hub>, auth: Auth, settings: Settings) -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let start = Moment { wall, monotonic: Instant::now() };
-        let service = Arc::new(Service { hub, auth: Arc::new(auth), settings });
+        let service = Arc::new(Service {
+            hub,
+            clock: Clock::started_at(start),
+            auth: Arc::new(auth),
+            settings,
+        });
         Self { service, mailbox: Arc::default(), start, names: 0 }
     }
 
@@ -171,6 +185,7 @@ impl Server {
             asked: VecDeque::new(),
             closed: None,
             exceeded: 0,
+            meanwhile: None,
         };
         let client = Label::new(&format!("c{}", self.names)).unwrap();
         let session = Session::open(self.service.clone(), client, grant, now, &mut wire);

@@ -167,10 +167,15 @@ fn sockets_that_the_manager_passed_are_taken_in_order_by_the_process_they_are_fo
     }
     let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (a, b) = (bind(), bind());
-    let pass = || [&a, &b].map(|socket| Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().unwrap())));
+    let pass = || {
+        [&a, &b].map(|socket| Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().unwrap())))
+    };
     let (first, second) = (a.local_addr().unwrap(), b.local_addr().unwrap());
     let said = activate(name, "LISTEN_PID=$$ LISTEN_FDS=2", pass());
-    assert!(said.contains(&format!("passed None {first}\npassed None {second}\nagain 0")), "{said}");
+    assert!(
+        said.contains(&format!("passed None {first}\npassed None {second}\nagain 0")),
+        "{said}"
+    );
     let said = activate(name, "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:admin", pass());
     let named = format!("passed Some(\"web\") {first}\npassed Some(\"admin\") {second}\n");
     assert!(said.contains(&named), "{said}");

@@ -55,7 +55,9 @@ impl fmt::Display for TakeoverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("takeover: ")?;
         match self {
-            Self::Broken(what) => write!(f, "the other process does not speak the protocol: {what}"),
+            Self::Broken(what) => {
+                write!(f, "the other process does not speak the protocol: {what}")
+            }
             Self::Gone => f.write_str("the other process has gone"),
             Self::Io(error) => error.fmt(f),
             Self::Late => f.write_str("the other process takes too long"),

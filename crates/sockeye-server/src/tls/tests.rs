@@ -287,7 +287,8 @@ async fn any_server_name_or_none_gets_the_one_certificate_or_an_alert() {
     folder.install(&pair);
     let certificates = folder.load().unwrap();
     let long = "a".repeat(300);
-    let names = [None, Some("localhost"), Some("elsewhere.example"), Some("localhost:443"), Some(&long)];
+    let names =
+        [None, Some("localhost"), Some("elsewhere.example"), Some("localhost:443"), Some(&long)];
     for name in names {
         let mut server = ServerConnection::new(config(&certificates)).unwrap();
         server.read_tls(&mut hello::client_hello(name).as_slice()).unwrap();

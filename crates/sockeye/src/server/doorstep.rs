@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use sockeye_proto::handshake::{HeadReader, RequestHead};
+use sockeye_proto::handshake::RequestHead;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -79,9 +79,7 @@ impl Doorstep {
     fn answer(&self, tcp: TcpStream, caller: &mut Caller, bytes: &[u8]) -> Option<TcpStream> {
         let Shared { routes, places, proxies, life, .. } = &*self.shared;
         let limits = &routes.acceptor.config.limits;
-        let Ok(Some(length)) = HeadReader::request().read(bytes, limits) else { return Some(tcp) };
-        let (head, rest) = bytes.split_at_checked(length).unwrap_or((bytes, &[]));
-        let Ok(head) = RequestHead::parse(head) else { return Some(tcp) };
+        let Ok(Some((head, rest))) = RequestHead::read(bytes, limits) else { return Some(tcp) };
         let client = proxies.client(&head, caller.peer);
         let is_counted = client == caller.peer || caller.handshake.is_of(client.ip()).is_ok();
         if !is_counted || life.is_ending() {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 #[cfg(feature = "hyper")]
-use sockeye_proto::handshake::{HeadReader, Rejection, RequestHead};
+use sockeye_proto::handshake::{Rejection, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
@@ -47,7 +47,6 @@ impl HttpConnection {
 #[derive(Clone)]
 pub struct Upgrades {
     shared: Arc<Shared>,
-    #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
     peer: SocketAddr,
     /// Held until the last WebSocket that came of the connection has ended.
     #[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "for upgrades"))]
@@ -66,6 +65,17 @@ impl Upgrades {
     /// Waits until the server begins to stop.
     pub async fn stopping(&self) {
         self.shared.life.clone().ending().await;
+    }
+
+    /// Returns the address of the client that sent a request with these headers: the connection's own,
+    /// or what proxies that the server [trusts](super::Server::trusted_proxies) tell.
+    pub fn client_addr(&self, headers: &::http::HeaderMap) -> SocketAddr {
+        if !self.shared.proxies.is_trusted(self.peer) {
+            return self.peer;
+        }
+        let lines = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let lines: Vec<_> = lines.collect();
+        self.shared.proxies.client_of(lines.into_iter(), self.peer)
     }
 
     /// Judges a request, and if it is accepted starts its handler once hyper has let go of the
@@ -125,9 +135,7 @@ impl Upgrades {
         let text = "The request must wait for the answer before it.\n";
         let unknown = || Rejection::new(400, text).with_rule("pipelined");
         loop {
-            let length = HeadReader::request().read(bytes, limits)?.ok_or_else(unknown)?;
-            let (head, behind) = bytes.split_at_checked(length).ok_or_else(unknown)?;
-            let head = RequestHead::parse(head)?;
+            let (head, behind) = RequestHead::read(bytes, limits)?.ok_or_else(unknown)?;
             if head.header("upgrade").is_some() {
                 return Ok(head);
             }

@@ -28,8 +28,17 @@ impl Proxies {
 
     /// Returns the address of the client that sent a request.
     pub(super) fn client(&self, head: &RequestHead<'_>, peer: SocketAddr) -> SocketAddr {
+        self.client_of(head.headers(), peer)
+    }
+
+    /// As [`client`](Self::client), of a request with these headers.
+    pub(super) fn client_of<'a>(
+        &self,
+        headers: impl DoubleEndedIterator<Item = (&'a str, &'a [u8])>,
+        peer: SocketAddr,
+    ) -> SocketAddr {
         match &self.trusted {
-            Some((header, networks)) => client_addr(head, peer, *header, networks),
+            Some((header, networks)) => client_addr(headers, peer, *header, networks),
             None => peer,
         }
     }

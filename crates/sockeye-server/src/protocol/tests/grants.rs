@@ -120,6 +120,7 @@ fn token_that_ends_soon_is_told_of_at_once() {
     assert_eq!(peer.wire.closed, Some(3005));
 }
 
+// PUB-013
 #[test]
 fn command_at_the_end_of_the_token_closes_even_if_no_timer_has_fired() {
     let mut server = Server::open(Rules::default());
@@ -129,6 +130,7 @@ fn command_at_the_end_of_the_token_closes_even_if_no_timer_has_fired() {
     assert_eq!(peer.wire.closed, Some(3005));
 }
 
+// PUB-013
 #[test]
 fn new_token_takes_the_place_of_the_old_one() {
     let mut server = Server::open(Rules::default());

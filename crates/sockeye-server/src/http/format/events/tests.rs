@@ -174,7 +174,7 @@ proptest! {
                 prop_assert_eq!(seen.event, event);
             }
             _ => {
-                prop_assert_eq!(BASE64_STANDARD.decode(seen.data).unwrap(), payload.bytes());
+                prop_assert_eq!(&BASE64_STANDARD.decode(seen.data).unwrap()[..], &payload.bytes()[..]);
                 prop_assert!(is_reserved(&seen.event));
             }
         }

@@ -62,13 +62,13 @@ impl Client {
         self.send(Command::Publish, &frame, now);
     }
 
-    pub(super) fn subscribe(&mut self, topics: &[String], since: Option<String>, now: Moment) {
+    pub(super) fn subscribe(&mut self, topics: &[String], since: Option<&str>, now: Moment) {
         let mut frame = json!({"type": "subscribe", "topics": topics});
-        if let Some(since) = &since {
+        if let Some(since) = since {
             frame["since"] = json!(since);
         }
         for topic in topics {
-            self.topics.get_mut(topic).unwrap().state = State::Begins(since.clone());
+            self.topics.get_mut(topic).unwrap().state = State::Begins(since.map(str::to_owned));
         }
         self.send(Command::Subscribe(topics.to_vec()), &frame, now);
     }

@@ -16,12 +16,13 @@ use crate::protocol::testing::{Server, all};
 use crate::protocol::{SessionLimits, Settings};
 
 /// What must be met in the worlds of many seeds.
-pub(super) const SIGHTS: [&str; 9] = [
+pub(super) const SIGHTS: [&str; 10] = [
     "a burst of some topics",
     "a connection lost within a burst",
     "a cursor that is none",
     "a gap after slow reading",
-    "closed with 3008",
+    "a publication while subscribing",
+    "closed with 1008",
     "epoch",
     "evicted",
     "left with messages on their way",
@@ -81,10 +82,13 @@ impl World {
 
     fn publish(&mut self) {
         let topic = self.random.pick(&TOPICS);
-        let text = Payload::text(self.log.entries.len().to_string());
-        let publication = Publication::new(topic.parse().unwrap(), text);
-        self.hub().publish(publication, self.hub_time()).unwrap();
+        self.hub().publish(self.publication(topic), self.hub_time()).unwrap();
         self.note(topic);
+    }
+
+    fn publication(&self, topic: &str) -> Publication {
+        let text = Payload::text(self.log.entries.len().to_string());
+        Publication::new(topic.parse().unwrap(), text)
     }
 
     /// Takes note of what was published last.
@@ -120,8 +124,8 @@ impl World {
     fn act(&mut self, at: usize) {
         let Some(peer) = &self.clients[at].peer else { return self.connect(at) };
         if let Some(code) = peer.wire.closed {
-            assert_eq!(code, 3008);
-            self.met.insert("closed with 3008");
+            assert_eq!(code, 1008);
+            self.met.insert("closed with 1008");
             while self.clients[at].read(&self.log) {}
             return self.disconnect(at);
         }
@@ -159,20 +163,30 @@ impl World {
             groups.entry(since).or_default().push(name.clone());
         }
         for (since, topics) in groups {
-            self.begin(at, &topics, since);
+            self.begin(at, &topics, since.as_deref());
         }
     }
 
     /// Subscribes to topics that the client wants.
-    fn begin(&mut self, at: usize, topics: &[String], since: Option<String>) {
-        if matches!(since.as_deref(), None | Some("oldest")) {
+    fn begin(&mut self, at: usize, topics: &[String], since: Option<&str>) {
+        if matches!(since, None | Some("oldest")) {
             for name in topics {
-                let from = self.owed_from(name, since.as_deref());
+                let from = self.owed_from(name, since);
                 self.clients[at].topics.get_mut(name).unwrap().ledger.from = from;
             }
         }
         let now = self.now();
+        let meanwhile = self.random.one_in(3).then(|| self.random.pick(&TOPICS));
+        if let Some(topic) = meanwhile {
+            let hub = self.server.service.hub.clone();
+            let late = (hub, self.publication(topic), self.hub_time());
+            self.clients[at].peer.as_mut().unwrap().wire.meanwhile = Some(late);
+        }
         self.clients[at].subscribe(topics, since, now);
+        if let Some(topic) = meanwhile {
+            self.note(topic);
+            self.met.insert("a publication while subscribing");
+        }
     }
 
     /// Returns from where on a client that subscribes is owed everything, or a gap.
@@ -204,7 +218,7 @@ impl World {
             let topic = Topic { ledger, state: State::Begins(None) };
             self.clients[at].topics.insert(name.clone(), topic);
         }
-        self.begin(at, topics, since);
+        self.begin(at, topics, since.as_deref());
     }
 
     /// Picks a place to begin at.

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::listen::upgrade_required;
+use crate::serve::upgrade_required;
 
 /// A file in the binary.
 struct Page {
@@ -19,7 +19,7 @@ macro_rules! pages {
         &[$(Page {
             path: $path,
             content_type: $content_type,
-            bytes: include_bytes!(concat!("../../pages/", $file)),
+            bytes: include_bytes!(concat!("../pages/", $file)),
         }),+]
     };
 }
@@ -53,10 +53,10 @@ const CONTENT_POLICY: &str =
     "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'";
 
 /// Returns the routes of all pages.
-pub(super) fn router() -> Router {
-    let router = Router::new()
-        .route("/echo", get(upgrade_required))
-        .route("/t/{topic}", get(upgrade_required));
+pub(crate) fn router() -> Router {
+    let router = ["/echo", "/ws"]
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, get(upgrade_required)));
     PAGES.iter().fold(router, |router, page| {
         router.route(page.path, get(move |headers: HeaderMap| async move { page.answer(&headers) }))
     })
