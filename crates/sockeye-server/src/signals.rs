@@ -60,6 +60,15 @@ impl Signals {
     pub async fn next(&mut self) -> Asked {
         self.order.next(self.source.next().await)
     }
+
+    /// Waits until the process is asked to stop at once, and for nothing else. Cancel-safe.
+    pub async fn stop_now(&mut self) -> Ending {
+        loop {
+            if let Asked::StopNow(by) = self.next().await {
+                return by;
+            }
+        }
+    }
 }
 
 /// A signal that means something.

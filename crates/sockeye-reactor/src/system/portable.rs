@@ -132,7 +132,12 @@ impl System for Portable {
     }
 
     fn unlisten(&mut self, token: u32) {
-        self.listeners.retain(|(own, _)| *own != token);
+        let registry = self.poll.registry();
+        for (_, listener) in self.listeners.extract_if(.., |(own, _)| *own == token) {
+            let mut listener = listener;
+            // Closing it would do only if it were nobody else's: another process may accept there now.
+            let _ = registry.deregister(&mut listener);
+        }
     }
 
     fn accept(&mut self, token: u32) -> io::Result<(TcpStream, SocketAddr)> {

@@ -133,7 +133,7 @@ fn names_are_as_many_as_sockets_or_none() {
 /// Runs this test in a process that was given sockets as systemd gives them: from descriptor 3 on, and
 /// with its number in `LISTEN_PID`. Returns what it says.
 fn activate(test: &str, variables: &str, sockets: [Stdio; 2]) -> String {
-    let script = format!("exec 3<&0 4<&2 2>&1 </dev/null; {variables} exec \"$@\"");
+    let script = format!("exec 3<&0 4<&2 2>&1 </dev/null; export {variables}; exec \"$@\"");
     let [third, fourth] = sockets;
     let output = Command::new("sh")
         .args(["-c", &script, "sh"])
@@ -151,7 +151,7 @@ fn activate(test: &str, variables: &str, sockets: [Stdio; 2]) -> String {
 fn tell() {
     match activated() {
         Ok(passed) => passed.iter().for_each(|Activated { name, listener }| {
-            println!("passed {name:?} {}", listener.local_addr().unwrap());
+            println!("socket {name:?} {}", listener.local_addr().unwrap());
         }),
         Err(error) => println!("refused: {error}"),
     }
@@ -173,15 +173,15 @@ fn sockets_that_the_manager_passed_are_taken_in_order_by_the_process_they_are_fo
     let (first, second) = (a.local_addr().unwrap(), b.local_addr().unwrap());
     let said = activate(name, "LISTEN_PID=$$ LISTEN_FDS=2", pass());
     assert!(
-        said.contains(&format!("passed None {first}\npassed None {second}\nagain 0")),
+        said.contains(&format!("socket None {first}\nsocket None {second}\nagain 0")),
         "{said}"
     );
     let said = activate(name, "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:admin", pass());
-    let named = format!("passed Some(\"web\") {first}\npassed Some(\"admin\") {second}\n");
+    let named = format!("socket Some(\"web\") {first}\nsocket Some(\"admin\") {second}\n");
     assert!(said.contains(&named), "{said}");
     for others in ["LISTEN_PID=1 LISTEN_FDS=2", "LISTEN_FDS=2", "LISTEN_PID=$$"] {
         let said = activate(name, others, pass());
-        assert!(said.contains("again 0") && !said.contains("passed"), "{said}");
+        assert!(said.contains("again 0") && !said.contains("socket "), "{said}");
     }
     // One that does not listen, and what is no socket at all.
     let connected = std::net::TcpStream::connect(first).unwrap();

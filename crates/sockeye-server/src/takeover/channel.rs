@@ -91,8 +91,12 @@ impl Channel {
     /// # Errors
     /// It is not known that the other end is of our user.
     pub(super) fn new(stream: UnixStream) -> Result<Self, TakeoverError> {
+        Self::with_user(stream, rustix::process::geteuid().as_raw())
+    }
+
+    fn with_user(stream: UnixStream, ours: u32) -> Result<Self, TakeoverError> {
         let user = stream.peer_cred()?.uid();
-        if user != rustix::process::geteuid().as_raw() {
+        if user != ours {
             return Err(TakeoverError::User(user));
         }
         Ok(Self { stream, received: Vec::new(), descriptors: Vec::new() })
@@ -213,3 +217,18 @@ const LONGEST_LINE: usize = 32 << 10;
 
 /// How long a step may take that is done at once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn other_end_that_is_of_another_user_is_not_talked_to() {
+        let ours = rustix::process::geteuid().as_raw();
+        let pair = || UnixStream::pair().unwrap();
+        let ((a, _b), (c, _d)) = (pair(), pair());
+        assert!(Channel::with_user(a, ours).is_ok());
+        let error = Channel::with_user(c, ours + 1).unwrap_err();
+        assert!(matches!(error, TakeoverError::User(user) if user == ours), "{error}");
+    }
+}

@@ -75,7 +75,7 @@ impl Inherited {
     /// Takes the socket of an address out of them; without blocking.
     pub fn take(&mut self, address: &str) -> Option<TcpListener> {
         let at = self.listeners.iter().position(|(own, _)| own == address)?;
-        Some(self.listeners.swap_remove(at).1)
+        Some(self.listeners.remove(at).1)
     }
 
     /// Tells the old server to stop, since the new one accepts connections, and waits until it says that
