@@ -17,6 +17,8 @@ mod frames;
 mod http;
 #[path = "serve/log.rs"]
 mod log;
+#[path = "serve/operating.rs"]
+mod operating;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;
