@@ -28,6 +28,10 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
         Ok(Stopped::AtOnce(Ending::Interrupt)) => ExitCode::from(INTERRUPTED),
         Ok(Stopped::AtOnce(Ending::Terminate)) => ExitCode::FAILURE,
         Err(ServeError::Config(error)) => config_args::refuse(&error),
+        Err(ServeError::Listen(error)) => {
+            report(&format!("{error}; choose another address with --listen HOST:PORT"))
+        }
+        Err(ServeError::Tls(error)) => report(&format!("{error}; check --tls-cert and --tls-key")),
         Err(error) => report(&error.to_string()),
     }
 }

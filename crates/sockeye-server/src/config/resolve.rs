@@ -89,12 +89,6 @@ impl Config {
         Some(Grant { publish, subscribe, ..Grant::default() })
     }
 
-    /// Tells whether strangers may publish by HTTP: only where the configuration says in so many
-    /// words to which topics, since a request needs no handshake that would keep other pages out.
-    pub fn strangers_publish_by_http(&self) -> bool {
-        self.auth.anonymous.publish.as_ref().is_some_and(|patterns| !patterns.is_empty())
-    }
-
     /// Reads the keys of the HTTP API; it is off when there are none.
     ///
     /// # Errors

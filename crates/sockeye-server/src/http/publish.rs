@@ -91,12 +91,12 @@ impl Content {
         let Some(kind) = only(headers, CONTENT_TYPE.as_str())? else { return Ok(Self::Binary) };
         let MediaType { essence, charset } = MediaType::parse(kind.to_str().unwrap_or_default());
         let content = match essence.as_str() {
-            "application/x-www-form-urlencoded" | "multipart/form-data" => {
-                return Err(Problem::media_type(
-                    "a form is no message: send the text as text/plain, JSON as application/json",
-                ));
+            "multipart/form-data" => {
+                return Err(Problem::media_type("a form of several parts is no message"));
             }
             "application/json" => Self::Json,
+            // What `curl -d` calls everything.
+            "application/x-www-form-urlencoded" => Self::Text,
             essence if essence.starts_with("text/") => Self::Text,
             _ => return Ok(Self::Binary),
         };
@@ -194,7 +194,7 @@ mod tests {
             ("application/octet-stream", Ok(Content::Binary)),
             ("image/png", Ok(Content::Binary)),
             ("", Ok(Content::Binary)),
-            ("application/x-www-form-urlencoded", Err(415)),
+            ("application/x-www-form-urlencoded", Ok(Content::Text)),
             ("multipart/form-data; boundary=x", Err(415)),
         ] {
             assert_eq!(content(kind), expected, "{kind}");

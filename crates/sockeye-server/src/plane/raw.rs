@@ -87,7 +87,7 @@ impl Raw {
             // It asked for what is not kept any more, and nothing in what follows could tell it so.
             return out.close(GAP, "gap");
         }
-        self.go_on(joined, out);
+        self.go_on(&joined, out);
     }
 
     pub(super) fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
@@ -144,11 +144,11 @@ impl Raw {
             return out.close(CloseCode::POLICY, "slow consumer");
         }
         joined.keep_latest();
-        self.go_on(joined, out);
+        self.go_on(&joined, out);
     }
 
     /// Sends what was missed, as far as there is room, and is live when that was all.
-    fn go_on(&mut self, joined: Joined, out: &mut Out<'_>) {
+    fn go_on(&mut self, joined: &Joined, out: &mut Out<'_>) {
         for message in &joined.recovered {
             match out.send(payload(message)) {
                 Sent::Ok => {}

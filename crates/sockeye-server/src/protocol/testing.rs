@@ -129,8 +129,8 @@ impl Peer {
             return self.wire.give(message);
         }
         if !self.session.is_behind() && message.slow == Slow::Disconnect {
-            self.wire.close(1008, "slow consumer");
-            return self.session.end(now, &mut self.wire);
+            self.session.end(now, &mut self.wire);
+            return self.wire.close(1008, "slow consumer");
         }
         self.session.held_back(message.id.seq);
     }

@@ -30,16 +30,16 @@ use running::Running;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// A certificate or its key can't be used.
-    Certificate(CertificateError),
     /// What the configuration says can't be done.
     Config(ConfigError),
     /// The system has no threads, pollers or random numbers left, or passed what can't be used.
     System(io::Error),
     /// An address can't be listened on.
-    Server(sockeye::Error),
+    Listen(sockeye::Error),
     /// The server that runs does not give way.
     Takeover(TakeoverError),
+    /// The certificate or its key can't be used.
+    Tls(CertificateError),
 }
 
 /// How a server ended.
@@ -85,11 +85,11 @@ pub fn raise_descriptors() {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Certificate(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start: {error}"),
-            Self::Server(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
             Self::Takeover(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -97,18 +97,18 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Certificate(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::System(error) => Some(error),
-            Self::Server(error) => Some(error),
+            Self::Listen(error) => Some(error),
             Self::Takeover(error) => Some(error),
+            Self::Tls(error) => Some(error),
         }
     }
 }
 
 impl From<CertificateError> for ServeError {
     fn from(error: CertificateError) -> Self {
-        Self::Certificate(error)
+        Self::Tls(error)
     }
 }
 
@@ -126,7 +126,7 @@ impl From<io::Error> for ServeError {
 
 impl From<sockeye::Error> for ServeError {
     fn from(error: sockeye::Error) -> Self {
-        Self::Server(error)
+        Self::Listen(error)
     }
 }
 
