@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::command::certificate;
 use crate::scratch::Scratch;
-use crate::support::{PATIENCE, Served, command};
+use crate::support::{PATIENCE, Served, command, handshake};
 
 /// Writes a new certificate and its key; returns the certificate.
 fn certify(scratch: &Scratch) -> String {
@@ -259,6 +259,31 @@ async fn echo(address: SocketAddr) {
             assert_eq!(info.code.get(), 1012, "{info:?}");
         }
     }
+}
+
+// SIG-014
+#[tokio::test]
+async fn request_that_was_begun_before_the_successor_came_is_answered_by_the_old_server() {
+    let scratch = Scratch::new("begun");
+    let path = scratch.path("takeover.sock");
+    let args = ["serve", "--takeover", &path];
+    let old = Served::start(&args).await;
+    let (mut page, mut socket) = (old.raw().await, old.raw().await);
+    page.write(b"GET / HT").await;
+    socket.write(handshake("/echo").trim_end().as_bytes()).await;
+    // That both are in the old server's hands shows by an answer to one who came later.
+    assert!(get(old.address).await.unwrap().starts_with("HTTP/1.1 200 "));
+    let new = Served::start(&args).await;
+    assert_eq!(new.address, old.address);
+    page.write(b"TP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(page.response().await.starts_with("HTTP/1.1 200 "));
+    socket.write(b"\r\n\r\n").await;
+    assert!(socket.head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(socket.frame().await.unwrap().close_code(), Some(1012));
+    drop((page, socket));
+    assert_eq!(old.end().await.code, Some(0));
+    new.signal(Signal::TERM);
+    assert_eq!(new.end().await.code, Some(0));
 }
 
 // SIG-014
