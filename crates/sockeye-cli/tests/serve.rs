@@ -9,6 +9,8 @@
 
 #[path = "serve/command.rs"]
 mod command;
+#[path = "serve/doors.rs"]
+mod doors;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/frames.rs"]
@@ -19,6 +21,8 @@ mod http;
 mod log;
 #[path = "serve/operating.rs"]
 mod operating;
+#[path = "serve/recovering.rs"]
+mod recovering;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;

@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::scratch::Scratch;
+
 /// No step of a test takes longer on a machine that is not stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -63,6 +65,12 @@ impl Served {
         Self::spawn(command(args).args(["--listen", "127.0.0.1:0"])).await
     }
 
+    /// Starts serving with a configuration.
+    pub(crate) async fn configured(scratch: &Scratch, config: &str) -> Self {
+        let file = scratch.write("sockeye.toml", config);
+        Self::start(&["serve", "--config", &file]).await
+    }
+
     pub(crate) async fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -109,6 +117,27 @@ impl Served {
         sockeye::connect(&format!("ws://{}{path}", self.address)).await.unwrap()
     }
 
+    /// Opens a WebSocket by hand, with more headers.
+    pub(crate) async fn open_with(&self, path: &str, headers: &[(&str, &str)]) -> Raw {
+        let mut raw = self.raw().await;
+        raw.write(handshake_with(path, headers).as_bytes()).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        raw
+    }
+
+    /// Publishes over HTTP, and returns the message's id.
+    pub(crate) async fn publish(&self, topic: &str, text: &str) -> String {
+        let (length, host) = (text.len(), self.address);
+        let request = format!(
+            "POST /t/{topic} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{text}"
+        );
+        let answer = self.ask(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answer.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
     /// Sends one request and returns all of the answer, to the end of the connection.
     pub(crate) async fn ask(&self, request: &str) -> String {
         let mut raw = self.raw().await;
@@ -142,6 +171,15 @@ pub(crate) fn handshake(path: &str) -> String {
     )
 }
 
+/// The request of [`handshake`] with more headers.
+pub(crate) fn handshake_with(path: &str, headers: &[(&str, &str)]) -> String {
+    let lines: Vec<_> =
+        headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+    let head = handshake(path);
+    let head = head.strip_suffix("\r\n\r\n").unwrap();
+    format!("{head}{}\r\n\r\n", lines.concat())
+}
+
 /// A frame as a server sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -152,6 +190,15 @@ pub(crate) struct Frame {
 impl Frame {
     pub(crate) fn opcode(&self) -> u8 {
         self.first & 0x0f
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.opcode(), TEXT, "{self:?}");
+        std::str::from_utf8(&self.payload).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.text()).unwrap()
     }
 
     pub(crate) fn close_code(&self) -> Option<u16> {

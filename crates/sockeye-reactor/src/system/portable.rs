@@ -2,7 +2,7 @@
 
 #[cfg(unix)]
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use sockeye_proto::Time;
 
 use super::{Happening, System, Tcp, Wake};
 use crate::clock;
-use calls::{receive, send};
+use calls::{receive, send, send_both};
 
 /// A poller and what it watches.
 pub(crate) struct Portable {
@@ -116,6 +116,15 @@ impl System for Portable {
         send(socket, bytes)
     }
 
+    fn write_both(
+        &mut self,
+        socket: &mut MioStream,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize> {
+        send_both(socket, &[IoSlice::new(first), IoSlice::new(second)])
+    }
+
     fn shut_down(&mut self, socket: &mut MioStream) -> io::Result<()> {
         socket.shutdown(Shutdown::Write)
     }
@@ -161,10 +170,10 @@ impl System for Portable {
 /// cancelled: four locked instructions for each message.
 #[cfg(target_os = "linux")]
 mod calls {
-    use std::io;
+    use std::io::{self, IoSlice};
 
     use mio::net::TcpStream;
-    use rustix::net::{RecvFlags, SendFlags};
+    use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
     pub(super) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         let (_, count) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
@@ -174,11 +183,16 @@ mod calls {
     pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
     }
+
+    pub(super) fn send_both(socket: &TcpStream, both: &[IoSlice<'_>; 2]) -> io::Result<usize> {
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(socket, both, &mut nothing, SendFlags::NOSIGNAL)?)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod calls {
-    use std::io::{self, Read};
+    use std::io::{self, IoSlice, Read, Write};
 
     use mio::net::TcpStream;
 
@@ -188,6 +202,10 @@ mod calls {
 
     pub(super) fn send(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         socket.write(bytes)
+    }
+
+    pub(super) fn send_both(mut socket: &TcpStream, both: &[IoSlice<'_>; 2]) -> io::Result<usize> {
+        socket.write_vectored(both)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) use alarms::Alarms;
 pub use echo::Echo;
 pub(crate) use feed::Form;
 pub(crate) use json::Json;
-pub(crate) use raw::{Publishing, Raw};
+pub(crate) use raw::{From, Publishing, Raw};
 pub(crate) use relay::Relay;
 
 use feed::Feed;

@@ -60,7 +60,7 @@ impl Session {
         now: Moment,
         host: &mut impl Host,
     ) -> Self {
-        let cursor = service.hub.stats().cursor;
+        let cursor = service.hub.cursor();
         let mut session = Self {
             service,
             client,
