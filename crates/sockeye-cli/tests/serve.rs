@@ -21,6 +21,8 @@ mod hooks;
 mod http;
 #[path = "serve/log.rs"]
 mod log;
+#[path = "serve/operating.rs"]
+mod operating;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;

@@ -25,4 +25,8 @@ pub mod policy;
 pub mod protocol;
 mod random;
 pub mod serve;
+pub mod signals;
 pub mod subscriber;
+pub mod systemd;
+pub mod takeover;
+pub mod tls;

@@ -141,7 +141,12 @@ impl System for Portable {
     }
 
     fn unlisten(&mut self, token: u32) {
-        self.listeners.retain(|(own, _)| *own != token);
+        let registry = self.poll.registry();
+        for (_, listener) in self.listeners.extract_if(.., |(own, _)| *own == token) {
+            let mut listener = listener;
+            // Closing it would do only if it were nobody else's: another process may accept there now.
+            let _ = registry.deregister(&mut listener);
+        }
     }
 
     fn accept(&mut self, token: u32) -> io::Result<(TcpStream, SocketAddr)> {
@@ -220,3 +225,27 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// The waker's token, which is no connection's.
 const WAKER: Token = Token(usize::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listener_that_another_process_holds_too_is_not_watched_once_it_is_let_go() {
+        let [given, kept] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let elsewhere = given.try_clone().unwrap();
+        let (first, second) = (given.local_addr().unwrap(), kept.local_addr().unwrap());
+        let mut system = Portable::new().unwrap();
+        system.listen(given, 1).unwrap();
+        system.listen(kept, 2).unwrap();
+        system.unlisten(1);
+        let clients = [first, second].map(|address| TcpStream::connect(address).unwrap());
+        let mut happened = Vec::new();
+        while !happened.iter().any(|one: &Happening| one.token == 2) {
+            system.wait(None, &mut happened).unwrap();
+        }
+        assert!(happened.iter().all(|one| one.token == 2));
+        assert!(elsewhere.accept().is_ok(), "who holds it gets the connection");
+        drop(clients);
+    }
+}
