@@ -19,6 +19,8 @@ mod frames;
 mod hooks;
 #[path = "serve/http.rs"]
 mod http;
+#[path = "serve/killed.rs"]
+mod killed;
 #[path = "serve/log.rs"]
 mod log;
 #[path = "serve/operating.rs"]

@@ -152,6 +152,11 @@ impl Served {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Ends it at once, as `kill -9` does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for its end; what it printed after the first line is all of `stdout`.
     pub(crate) async fn end(mut self) -> Ended {
         let ending = async {
@@ -270,26 +275,41 @@ impl Raw {
 
     /// Reads up to the blank line that ends a head.
     pub(crate) async fn head(&mut self) -> String {
+        self.try_head().await.expect("the head ends")
+    }
+
+    /// As [`head`](Self::head); `None` where the connection ends first.
+    pub(crate) async fn try_head(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
                 let rest = self.received.split_off(at + 4);
-                return String::from_utf8(std::mem::replace(&mut self.received, rest)).unwrap();
+                let head = std::mem::replace(&mut self.received, rest);
+                return Some(String::from_utf8(head).unwrap());
             }
-            assert!(self.more().await, "the head ends");
+            if !self.more().await {
+                return None;
+            }
         }
     }
 
     /// Reads a response with its body.
     pub(crate) async fn response(&mut self) -> String {
-        let head = self.head().await;
+        self.try_response().await.expect("the response ends")
+    }
+
+    /// As [`response`](Self::response); `None` where the connection ends first.
+    pub(crate) async fn try_response(&mut self) -> Option<String> {
+        let head = self.try_head().await?;
         let lower = head.to_ascii_lowercase();
         let length =
             lower.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
         let length = length.parse().unwrap();
         while self.received.len() < length {
-            assert!(self.more().await, "the body ends");
+            if !self.more().await {
+                return None;
+            }
         }
-        head + &String::from_utf8(self.received.drain(..length).collect()).unwrap()
+        Some(head + &String::from_utf8(self.received.drain(..length).collect()).unwrap())
     }
 
     /// Reads a frame; `None` at the end of the stream.
