@@ -9,7 +9,7 @@ mod frame;
 mod link;
 mod message;
 mod modes;
-mod server;
+pub mod server;
 mod swarm;
 
 use std::fmt;
@@ -145,7 +145,7 @@ impl FromStr for Mode {
 }
 
 /// What a run fails with.
-pub type Failure = Box<dyn std::error::Error>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Takes as many descriptors as the system grants: each connection is one. Child processes inherit it. Returns how many.
 pub fn raise_descriptors() -> u64 {

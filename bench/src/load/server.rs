@@ -10,11 +10,11 @@ use super::Failure;
 
 /// The process of the server.
 #[derive(Debug)]
-pub(super) struct Server(PathBuf);
+pub struct Server(PathBuf);
 
 /// What the process had used at a moment.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub struct Usage {
     at: Instant,
     /// Time on a processor of all threads, in nanoseconds.
     cpu: u64,
@@ -23,11 +23,16 @@ pub(super) struct Usage {
 }
 
 impl Server {
-    pub(super) fn new(pid: u32) -> Self {
+    /// Looks at the process of this number.
+    pub fn new(pid: u32) -> Self {
         Self(format!("/proc/{pid}").into())
     }
 
-    pub(super) fn usage(&self) -> Result<Usage, Failure> {
+    /// Tells what it has used.
+    ///
+    /// # Errors
+    /// It is not there, or /proc is not as it was.
+    pub fn usage(&self) -> Result<Usage, Failure> {
         let mut cpu = 0;
         for thread in fs::read_dir(self.0.join("task"))? {
             // A thread that ends meanwhile takes its time with it; the servers keep theirs.
@@ -44,7 +49,10 @@ impl Server {
     }
 
     /// Returns the memory that is the process's own, in bytes.
-    pub(super) fn private_memory(&self) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// As [`Server::usage`].
+    pub fn private_memory(&self) -> Result<u64, Failure> {
         let rollup = fs::read_to_string(self.0.join("smaps_rollup"))?;
         let mut bytes = 0;
         for line in rollup.lines().filter(|line| line.starts_with("Private_")) {
@@ -56,7 +64,7 @@ impl Server {
 
 impl Usage {
     /// Returns what each of `count` things took between two moments.
-    pub(super) fn per(&self, end: &Self, count: u64) -> Value {
+    pub fn per(&self, end: &Self, count: u64) -> Value {
         let user = end.user_ticks - self.user_ticks;
         let ticks = user + end.system_ticks - self.system_ticks;
         let cpu = (end.cpu - self.cpu) as f64;
