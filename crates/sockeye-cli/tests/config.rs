@@ -35,7 +35,7 @@ fn refusal(output: &Output) -> String {
     told
 }
 
-// CMD-020
+// CMD-020, PUB-009, SIG-011
 #[test]
 fn bad_configuration_is_refused_with_file_line_and_message() {
     let files = Scratch::new("bad-config");
@@ -50,12 +50,17 @@ fn bad_configuration_is_refused_with_file_line_and_message() {
         ("listen = ['0.0.0.0:0']", 1, "listen"),
     ] {
         let path = files.write("sockeye.toml", text);
-        let told = refusal(&sockeye(&["check-config", &path], &[]));
-        assert!(told.starts_with(&format!("{path}:{line}: ")) && told.contains(names), "{told}");
+        for command in ["check-config", "serve"] {
+            let told = refusal(&sockeye(&[command, "--config", &path], &[]));
+            let place = format!("{path}:{line}: ");
+            assert!(told.starts_with(&place) && told.contains(names), "{told}");
+        }
     }
     let missing = files.write("sockeye.toml", "") + ".not";
-    let told = refusal(&sockeye(&["check-config", "--config", &missing], &[]));
-    assert!(told.starts_with(&format!("{missing}:1: cannot be read")), "{told}");
+    for command in ["check-config", "serve"] {
+        let told = refusal(&sockeye(&[command, "--config", &missing], &[]));
+        assert!(told.starts_with(&format!("{missing}:1: cannot be read")), "{told}");
+    }
 }
 
 // CMD-020

@@ -59,6 +59,7 @@ async fn the_environment_sets_what_flags_do_not() {
     assert_eq!(raw.frame().await.unwrap().close_code(), Some(1009));
 }
 
+// SIG-010
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_on_is_one_line_that_says_what_to_do() {
     let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
