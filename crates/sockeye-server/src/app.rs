@@ -137,6 +137,11 @@ impl App {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns how many messages a plain WebSocket may send; `None` for any number.
+    pub(crate) fn message_rate(&self) -> Option<Rate> {
+        message_rate(&self.config())
+    }
+
     /// Returns what the routes of topics over HTTP work with.
     pub(crate) fn topics(&self) -> Arc<Topics> {
         Arc::new(Topics {
@@ -218,11 +223,7 @@ fn service(config: &Config, (hub, clock): (&Arc<Hub>, &Clock), policy: &Policy) 
         ..Settings::default()
     };
     settings.limits.topics = config.limits.topics_per_connection;
-    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    if let Some(per_second) = config.limits.messages_per_second {
-        let burst = count(config.limits.message_burst);
-        settings.rate = Some(Rate { per_second: count(per_second), burst, ..Rate::default() });
-    }
+    settings.rate = message_rate(config).or(settings.rate);
     Service {
         hub: hub.clone(),
         clock: clock.clone(),
@@ -230,6 +231,12 @@ fn service(config: &Config, (hub, clock): (&Arc<Hub>, &Clock), policy: &Policy) 
         auth: Arc::new(policy.auth.clone()),
         settings,
     }
+}
+
+fn message_rate(config: &Config) -> Option<Rate> {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let per_second = count(config.limits.messages_per_second?);
+    Some(Rate { per_second, burst: count(config.limits.message_burst), ..Rate::default() })
 }
 
 fn http_limits(config: &Config) -> HttpLimits {

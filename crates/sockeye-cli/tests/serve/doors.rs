@@ -1,7 +1,7 @@
 //! Who is let in to topics over WebSockets, and how those are told who are not.
 
 use rustix::process::Signal;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 use tokio::time::timeout;
 
 use crate::scratch::Scratch;
@@ -160,6 +160,31 @@ async fn hangup_takes_on_a_new_configuration_and_keeps_the_old_one_where_it_is_w
     let said = said_until("config.reload_failed").await;
     assert!(said.contains("sockeye.toml:1: "), "{said}");
     assert!(allowed("https://two.example").await);
+}
+
+// LIM-013
+#[tokio::test]
+async fn client_that_sends_more_than_it_may_is_closed() {
+    let scratch = Scratch::new("doors-rate");
+    let config = "[limits]\nmessages_per_second = 1\nmessage_burst = 3\n";
+    let mut served = Served::configured(&scratch, config).await;
+    let mut log = served.take_stderr();
+    let mut client = served.open("/t/a").await;
+    for _ in 0..3 {
+        client.send(0x80 | TEXT, b"x").await;
+        assert_eq!(client.frame().await.unwrap().text(), "x");
+    }
+    for _ in 0..20 {
+        client.send(0x80 | TEXT, b"x").await;
+    }
+    let ended = client.frame().await.unwrap();
+    assert_eq!((ended.close_code(), &ended.payload[2..]), (Some(1008), &b"too many messages"[..]));
+    drop(client);
+    served.signal(Signal::TERM);
+    assert_eq!(served.end().await.code, Some(0));
+    let mut said = String::new();
+    log.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said.matches("rate.exceeded").count(), 1, "{said}");
 }
 
 // LIM-012

@@ -6,7 +6,7 @@
 //! way of the history.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use sockeye::CloseCode;
 use sockeye_hub::{Id, Joined, Limit, Payload, Publication, Refused, Since, Slow, TopicName};
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::auth::Denied;
 use crate::auth::jwt::TokenError;
 use crate::guest::Guest;
+use crate::protocol::{Bucket, Rate};
 
 /// A connection to one or more topics.
 pub(crate) struct Raw {
@@ -28,6 +29,8 @@ pub(crate) struct Raw {
     topics: Box<[TopicName]>,
     publishing: Publishing,
     expires: Option<SystemTime>,
+    /// How many messages it may send, and what is left of them.
+    rate: Option<Box<(Rate, Bucket)>>,
     /// Held until the connection ends, if somebody wants to know that it does.
     #[expect(dead_code, reason = "held, not read")]
     guest: Option<Arc<Guest>>,
@@ -84,8 +87,9 @@ impl Raw {
         publishing: Publishing,
     ) -> Self {
         let (topics, expires) = (topics.into(), guest.grant.expires);
+        let rate = app.message_rate().map(|rate| Box::new((rate, Bucket::default())));
         let guest = Some(guest).filter(|guest| guest.is_of_interest());
-        Self { app, topics, publishing, expires, guest, place: Place::Before(from) }
+        Self { app, topics, publishing, expires, rate, guest, place: Place::Before(from) }
     }
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
@@ -114,6 +118,12 @@ impl Raw {
             return close_denied(&denied, out);
         }
         let Some(topic) = self.topics.first() else { return };
+        if let Some((rate, bucket)) = self.rate.as_deref_mut()
+            && !bucket.take(rate, Instant::now())
+        {
+            tracing::warn!(topic = topic.as_str(), "rate.exceeded");
+            return out.close(CloseCode::POLICY, "too many messages");
+        }
         let payload = match message {
             MessageRef::Text(text) => Payload::text(text),
             MessageRef::Binary(bytes) => Payload::binary(bytes.to_vec()),
