@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use super::exit::{Exit, Failure};
 
 /// What one read brought; nothing follows an error.
-pub(super) type Chunk = io::Result<Vec<u8>>;
+pub(crate) type Chunk = io::Result<Vec<u8>>;
 
 /// Starts to read. The channel closes at the input's end.
-pub(super) fn read_stdin() -> mpsc::Receiver<Chunk> {
+pub(crate) fn read_stdin() -> mpsc::Receiver<Chunk> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut stdin = io::stdin().lock();
@@ -34,13 +34,13 @@ pub(super) fn read_stdin() -> mpsc::Receiver<Chunk> {
 }
 
 /// Makes the failure of a read.
-pub(super) fn unreadable(error: &io::Error) -> Failure {
+pub(crate) fn unreadable(error: &io::Error) -> Failure {
     Failure::new(Exit::Failure, format!("cannot read standard input: {error}"))
 }
 
 /// What ends a text message on standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
+pub(crate) enum Separator {
     /// LF, or CR LF.
     Line,
     /// NUL.
@@ -58,7 +58,7 @@ impl Separator {
 
 /// Cuts a stream of bytes into text messages.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     separator: Separator,
     max: usize,
     message: Vec<u8>,
@@ -70,7 +70,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Cuts at `separator`; a message longer than `max` bytes is a failure.
-    pub(super) fn new(separator: Separator, max: usize) -> Self {
+    pub(crate) fn new(separator: Separator, max: usize) -> Self {
         Self { separator, max, message: Vec::new(), start: 0, number: 1 }
     }
 
@@ -79,7 +79,7 @@ impl Splitter {
     ///
     /// # Errors
     /// A message that is too long, holds NUL, or is not UTF-8: nothing is replaced.
-    pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<String>, Failure> {
+    pub(crate) fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<String>, Failure> {
         let end = chunk.iter().position(|byte| *byte == self.separator.byte());
         let (taken, rest) = chunk.split_at_checked(end.unwrap_or(chunk.len())).unwrap_or_default();
         if taken.len() > self.max - self.message.len() {
@@ -100,7 +100,7 @@ impl Splitter {
     ///
     /// # Errors
     /// As [`next`](Self::next).
-    pub(super) fn finish(&mut self) -> Result<Option<String>, Failure> {
+    pub(crate) fn finish(&mut self) -> Result<Option<String>, Failure> {
         if self.message.is_empty() { Ok(None) } else { self.take().map(Some) }
     }
 
