@@ -158,8 +158,8 @@ mod tests {
     fn base64_may_be_broken_into_lines_and_nothing_else() {
         let read = |text: &str| Form::Base64.read(text.as_bytes().to_vec());
         assert_eq!(
-            read("AP/\nAQ==\n").unwrap(),
-            Payload::Binary(Bytes::from_static(b"\0\xff\xc0\x10"))
+            read("AP/A\nAQ==\n").unwrap(),
+            Payload::Binary(Bytes::from_static(b"\0\xff\xc0\x01"))
         );
         for bad in ["AP", "AP_-", "A===", "ä"] {
             assert_eq!(read(bad).unwrap_err().exit, Exit::Usage, "{bad}");
