@@ -141,9 +141,72 @@ async fn statuses_tell_a_refusal_from_a_server_that_is_not_there() {
     assert_eq!((absent.code, absent.stderr.lines().count()), (Some(3), 2), "{absent:?}");
     let absent = run(&["sub", &nobody, "a", "-q", "--timeout", "1"]).await;
     assert_eq!((absent.code, absent.stderr.lines().count()), (Some(3), 1), "{absent:?}");
-    let late = run(&["sub", &url, "a", "--count", "1", "--timeout", "0.5"]).await;
-    assert_eq!(late.code, Some(5), "{late:?}");
-    assert_eq!(run(&["sub", &url, "a", "--timeout", "0.5"]).await.code, Some(0));
+    // Both have been subscribers before their time is up.
+    let late = Run::subscribed(&[&url, "a", "--count", "1", "--timeout", "3"]).await;
+    let through = Run::subscribed(&[&url, "a", "--timeout", "3"]).await;
+    assert_eq!((late.end().await.code, through.end().await.code), (Some(5), Some(0)));
+}
+
+#[tokio::test]
+async fn tls_is_checked_against_what_is_trusted() {
+    let scratch = Scratch::new("pubsub-tls");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = scratch.write("certificate.pem", &made.cert.pem());
+    let key = scratch.write("key.pem", &made.signing_key.serialize_pem());
+    let served =
+        Served::start(&["serve", "--tls-cert", &certificate, "--tls-key", &key]).await;
+    let url = format!("https://localhost:{}", served.address.port());
+    let trusting = ["--cacert", &certificate];
+    assert_eq!(run(&["pub", &url, "a", "m", "--retries", "0"]).await.code, Some(3));
+    assert_eq!(run(&["sub", &url, "a"]).await.code, Some(3));
+    assert_eq!(run(&[&["pub", &url, "a", "m"], &trusting[..]].concat()).await.code, Some(0));
+    let args = ["sub", &url, "a", "--since", "oldest", "--count", "1"];
+    assert_eq!(run(&[&args[..], &trusting].concat()).await.stdout, "m\n");
+    let insecure = run(&[&args[..], &["--insecure"]].concat()).await;
+    assert_eq!(insecure.stdout, "m\n");
+    assert!(insecure.stderr.starts_with("warning: --insecure"), "{insecure:?}");
+}
+
+/// Runs the examples of the page in their order against one server, and compares what they print.
+#[tokio::test]
+async fn the_examples_of_the_page_are_true() {
+    let page = include_str!("../../../../docs/cli.md");
+    let (_, page) = page.split_once("\n## `sockeye pub`\n").unwrap();
+    let (page, _) = page.split_once("\n## `sockeye conform`\n").unwrap();
+    let examples = page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let examples: String = examples.collect();
+    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_sockeye")).parent().unwrap();
+    let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap());
+    let served = Served::start(&["serve"]).await;
+    // The first example prints an id, which tells what the server's life is called.
+    let mut life = String::new();
+    let mut count = 0;
+    for example in examples.split("\n$ ").map(|example| example.trim_start_matches("$ ")) {
+        let (line, expected) = example.split_once('\n').unwrap_or((example, ""));
+        let line = line.replace("localhost:8080", &served.address.to_string());
+        let line = line.replace("k3x", &life);
+        let mut shell = tokio::process::Command::new("sh");
+        let running = shell.args(["-c", &line]).env("PATH", &path).kill_on_drop(true).output();
+        let output = tokio::time::timeout(PATIENCE, running).await.expect(&line).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        if life.is_empty() {
+            life = printed.rsplit_once('-').unwrap().0.to_owned();
+        }
+        let printed = printed.replace(&life, "k3x");
+        assert_eq!(at_one_time(&printed).trim_end(), at_one_time(expected).trim_end(), "{line}");
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
+}
+
+/// Takes the time out of envelopes.
+fn at_one_time(lines: &str) -> String {
+    let (mut out, mut rest) = (String::new(), lines);
+    while let Some((before, after)) = rest.split_once("\"time\":") {
+        out.push_str(before);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out + rest
 }
 
 #[tokio::test]

@@ -44,10 +44,16 @@ impl Run {
     /// Starts a publisher whose input is these lines, to the end.
     pub(crate) fn publishing(args: &[&str], lines: impl IntoIterator<Item = String>) -> Self {
         let mut run = Self::start(&[&["pub"], args].concat());
-        let input: String = lines.into_iter().map(|line| line + "\n").collect();
-        let mut stdin = run.stdin.take().unwrap();
+        let (input, mut stdin) = (joined(lines), run.stdin.take().unwrap());
         tokio::spawn(async move { stdin.write_all(input.as_bytes()).await });
         run
+    }
+
+    /// Gives it lines, and more may follow.
+    pub(crate) async fn feed(&mut self, lines: impl IntoIterator<Item = String>) {
+        let (input, stdin) = (joined(lines), self.stdin.as_mut().unwrap());
+        let feeding = timeout(PATIENCE, stdin.write_all(input.as_bytes())).await;
+        feeding.expect("it is read").unwrap();
     }
 
     /// Reads a line of what it prints; `None` at the end.
@@ -90,6 +96,10 @@ impl Run {
         };
         timeout(PATIENCE, ending).await.expect("it ends")
     }
+}
+
+fn joined(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// Starts a server with a configuration, at an address.
