@@ -172,6 +172,11 @@ impl Hub {
         while self.handle_batch(now).is_some() {}
     }
 
+    /// Returns where the sequence stands: the id of the last message, whatever its topic.
+    pub fn cursor(&self) -> Id {
+        self.lock().cursor()
+    }
+
     /// Tells what the hub holds.
     pub fn stats(&self) -> Stats {
         let state = self.lock();

@@ -225,6 +225,9 @@ impl fmt::Debug for Json {
 async fn find_out(guest: &Guest, question: Question) -> Verdict {
     match question {
         Question::Admit { token } => Verdict::Admitted(guest.admit(token).await),
+        Question::Relay { publication, grant } => {
+            Verdict::Relayed(guest.relay(&grant, publication).await)
+        }
         Question::Permit { act, topics, grant } => {
             let mut permitted = Vec::with_capacity(topics.len());
             for topic in &topics {

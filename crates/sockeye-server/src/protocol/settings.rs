@@ -8,6 +8,7 @@ use sockeye_hub::Hub;
 use super::rate::Rate;
 use crate::auth::Auth;
 use crate::clock::Clock;
+use crate::hook::Hooks;
 
 /// What all sessions of a server share.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Service {
     pub clock: Clock,
     /// Decides who may do what.
     pub auth: Arc<Auth>,
+    /// Who answers what is published; `None` for nobody.
+    pub hooks: Option<Arc<Hooks>>,
     /// How sessions behave.
     pub settings: Settings,
 }
