@@ -153,8 +153,7 @@ async fn tls_is_checked_against_what_is_trusted() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = scratch.write("certificate.pem", &made.cert.pem());
     let key = scratch.write("key.pem", &made.signing_key.serialize_pem());
-    let served =
-        Served::start(&["serve", "--tls-cert", &certificate, "--tls-key", &key]).await;
+    let served = Served::start(&["serve", "--tls-cert", &certificate, "--tls-key", &key]).await;
     let url = format!("https://localhost:{}", served.address.port());
     let trusting = ["--cacert", &certificate];
     assert_eq!(run(&["pub", &url, "a", "m", "--retries", "0"]).await.code, Some(3));

@@ -164,8 +164,12 @@ async fn a_cursor_that_leads_nowhere_is_told_of_in_each_topic_and_strictly_by_th
         last = publish(&url, "a", text).await;
     }
     let ahead = format!("{}-999", last.rsplit_once('-').unwrap().0);
-    let cases =
-        [(&*first, "evicted", 2), ("old-1", "epoch", 2), (&ahead, "future", 0), ("x", "unreadable", 0)];
+    let cases = [
+        (&*first, "evicted", 2),
+        ("old-1", "epoch", 2),
+        (&ahead, "future", 0),
+        ("x", "unreadable", 0),
+    ];
     for (since, reason, kept) in cases {
         let count = (2 * kept + 1).to_string();
         let args = ["sub", &url, "a", "b", "--json", "--strict", "--since", since];
