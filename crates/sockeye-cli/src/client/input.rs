@@ -117,18 +117,13 @@ impl Splitter {
     }
 
     fn check(&self, bytes: Vec<u8>) -> Result<String, Failure> {
-        let nul = bytes.iter().position(|byte| *byte == 0);
-        let text = String::from_utf8(bytes);
-        let bad = text.as_ref().err().map(|error| error.utf8_error().valid_up_to());
-        let (at, what) = match (nul, bad) {
-            (Some(nul), bad) if bad.is_none_or(|bad| nul < bad) => (nul, "NUL"),
-            (_, Some(bad)) => (bad, "not UTF-8"),
-            _ => return Ok(text.unwrap_or_default()),
-        };
-        let offset = self.start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        Err(self.failure(&format!(
-            "is no text: the byte at offset {offset} is {what}; --binary sends bytes as they are"
-        )))
+        read_text(bytes).map_err(|NoText { at, what }| {
+            let offset = self.start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
+            self.failure(&format!(
+                "is no text: the byte at offset {offset} is {what}; \
+                 --binary sends bytes as they are"
+            ))
+        })
     }
 
     fn failure(&self, what: &str) -> Failure {
@@ -137,6 +132,29 @@ impl Splitter {
             Separator::Null => "message",
         };
         Failure::new(Exit::Failure, format!("{unit} {} of standard input {what}", self.number))
+    }
+}
+
+/// Where bytes are no text.
+#[derive(Debug)]
+pub(crate) struct NoText {
+    pub(crate) at: usize,
+    /// What the byte there is.
+    pub(crate) what: &'static str,
+}
+
+/// Makes a text of bytes.
+///
+/// # Errors
+/// The first byte that is NUL or no UTF-8.
+pub(crate) fn read_text(bytes: Vec<u8>) -> Result<String, NoText> {
+    let nul = bytes.iter().position(|byte| *byte == 0);
+    let text = String::from_utf8(bytes);
+    let bad = text.as_ref().err().map(|error| error.utf8_error().valid_up_to());
+    match (nul, bad) {
+        (Some(at), bad) if bad.is_none_or(|bad| at < bad) => Err(NoText { at, what: "NUL" }),
+        (_, Some(at)) => Err(NoText { at, what: "not UTF-8" }),
+        _ => Ok(text.unwrap_or_default()),
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::args::Args;
 use crate::client::exit::{Exit, Failure};
-use crate::client::input::{self, Chunk, Separator, Splitter};
+use crate::client::input::{self, Chunk, NoText, Separator, Splitter};
 
 /// A message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,12 +80,11 @@ impl Form {
     fn read(self, bytes: Vec<u8>) -> Result<Payload, Failure> {
         match self {
             Self::Binary => Ok(Payload::Binary(bytes.into())),
-            Self::Text => match String::from_utf8(bytes) {
+            Self::Text => match input::read_text(bytes) {
                 Ok(text) => Ok(Payload::Text(text.into())),
-                Err(error) => {
-                    let at = error.utf8_error().valid_up_to();
+                Err(NoText { at, what }) => {
                     let text = format!(
-                        "standard input is no text: the byte at offset {at} is not UTF-8; \
+                        "standard input is no text: the byte at offset {at} is {what}; \
                          --binary publishes bytes as they are"
                     );
                     Err(Failure::new(Exit::Usage, text))
@@ -169,8 +168,12 @@ mod tests {
     // CMD-004
     #[test]
     fn bytes_that_are_no_text_are_named_by_their_offset() {
-        let failure = Form::Text.read(b"ab\xff".to_vec()).unwrap_err();
-        assert!(failure.text.contains("offset 2") && failure.text.contains("--binary"));
-        assert_eq!(Form::Text.read(b"\xff".to_vec()).unwrap_err().exit, Exit::Usage);
+        for (bytes, offset) in
+            [(&b"ab\xff"[..], "offset 2 is not UTF-8"), (b"a\0", "offset 1 is NUL")]
+        {
+            let failure = Form::Text.read(bytes.to_vec()).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.text.contains(offset) && failure.text.contains("--binary"));
+        }
     }
 }

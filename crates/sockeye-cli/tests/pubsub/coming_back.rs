@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use sockeye::{CloseCode, CloseInfo, Server};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -12,8 +11,8 @@ use crate::process::Run;
 use crate::scratch::Scratch;
 use crate::support::{PATIENCE, Raw};
 
-/// Serves `/ws` by closing each connection as the next of `ends` says; `None` keeps it open. Returns
-/// the URL, and how each connection ended.
+/// Serves `/ws` by closing each connection as the next of `ends` says; `None` welcomes it and
+/// keeps it open. Returns the URL, and how each connection ended.
 async fn close_each(
     ends: Vec<Option<(u16, &'static str)>>,
 ) -> (String, mpsc::UnboundedReceiver<(Instant, Option<CloseInfo>)>) {
@@ -33,6 +32,8 @@ async fn close_each(
                     ws.close(CloseCode::new(code), reason).await?;
                 }
                 None => {
+                    ws.send(r#"{"type":"welcome","id":"e-1"}"#).await?;
+                    ws.recv().await?;
                     let _ = tell.send((Instant::now(), None));
                     ws.recv().await?;
                     let _ = tell.send((Instant::now(), ws.close_info().cloned()));
@@ -176,7 +177,7 @@ async fn an_interrupt_closes_with_1001_and_exits_with_130() {
     let (url, mut told) = close_each(vec![None]).await;
     let run = Run::start(&["sub", &url, "a"]);
     timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
-    kill_process(Pid::from_raw(run.pid().try_into().unwrap()).unwrap(), Signal::INT).unwrap();
+    run.interrupt();
     let (_, info) = timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
     assert_eq!(info.unwrap().code, CloseCode::AWAY);
     assert_eq!(run.end().await.code, Some(130));

@@ -73,13 +73,29 @@ async fn what_is_published_is_printed_with_the_ids_that_the_publisher_printed() 
 async fn all_of_standard_input_can_be_one_message_and_nul_can_end_messages() {
     let served = Served::start(&["serve"]).await;
     let url = url(&served);
-    let lines = || ["a".to_owned(), "b\0c".to_owned()];
-    for flag in ["--whole", "--binary", "-0"] {
-        let ended = Run::publishing(&[&url, "a", flag, "-q"], lines()).end().await;
+    let lines = |nul: &str| ["a".to_owned(), format!("b{nul}c")];
+    for (flag, nul) in [("--whole", " "), ("--binary", "\0"), ("-0", "\0")] {
+        let ended = Run::publishing(&[&url, "a", flag, "-q"], lines(nul)).end().await;
         assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (Some(0), "", ""), "{flag}");
     }
+    for flags in [&[][..], &["--whole"]] {
+        let ended =
+            Run::publishing(&[&[&*url, "no-text"], flags].concat(), lines("\0")).end().await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("offset 3 is NUL"), "{ended:?}");
+    }
     let ended = run(&["sub", &url, "a", "--since", "oldest", "--count", "4", "-0"]).await;
-    assert_eq!(ended.stdout, "a\nb\0c\n\0a\nb\0c\n\0a\nb\0c\n\0");
+    assert_eq!(ended.stdout, "a\nb c\n\0a\nb\0c\n\0a\nb\0c\n\0");
+}
+
+#[tokio::test]
+async fn an_interrupted_publisher_exits_with_130() {
+    let served = Served::start(&["serve"]).await;
+    let mut publisher = Run::start(&["pub", &url(&served), "a"]);
+    publisher.feed(["one".to_owned()]).await;
+    assert!(publisher.line().await.is_some());
+    publisher.interrupt();
+    assert_eq!(publisher.end().await.code, Some(130));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
@@ -77,8 +78,10 @@ impl Run {
         timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id().unwrap()
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().unwrap().try_into().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
     }
 
     /// Waits for the end, with what was not read before.
@@ -86,11 +89,10 @@ impl Run {
         drop(self.stdin.take());
         let ending = async {
             let (mut stdout, mut stderr) = (String::new(), String::new());
-            let (out, err) = (self.stdout.into_inner(), self.stderr.into_inner());
-            let (mut out, mut err) = (out, err);
-            let read =
-                tokio::join!(out.read_to_string(&mut stdout), err.read_to_string(&mut stderr));
-            (read.0.unwrap(), read.1.unwrap());
+            let (mut out, mut err) = (self.stdout.into_inner(), self.stderr.into_inner());
+            let reading = (out.read_to_string(&mut stdout), err.read_to_string(&mut stderr));
+            let (out, err) = tokio::join!(reading.0, reading.1);
+            out.and(err).unwrap();
             let code = self.child.wait().await.unwrap().code();
             Ended { code, stdout, stderr }
         };
