@@ -95,7 +95,7 @@ async fn an_interrupted_publisher_exits_with_130() {
     publisher.feed(["one".to_owned()]).await;
     assert!(publisher.line().await.is_some());
     publisher.interrupt();
-    assert_eq!(publisher.end().await.code, Some(130));
+    assert_eq!(publisher.status().await, Some(130));
 }
 
 #[tokio::test]
@@ -113,6 +113,25 @@ async fn history_comes_first_in_order_and_what_follows_without_a_seam() {
     publish(&url, "a", "live").await;
     assert_eq!(run.line().await.as_deref(), Some("live"));
     assert_eq!(run.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn who_becomes_a_member_is_told_of_beside_the_messages() {
+    let scratch = Scratch::new("pubsub-presence");
+    let announced = "[[topic]]\nmatch = \"a\"\npresence = \"announced\"\n";
+    let served = serve(&scratch, announced, "127.0.0.1:0").await;
+    let url = url(&served);
+    let mut plain = Run::subscribed(&[&url, "a", "--count", "1"]).await;
+    let mut json = Run::start(&["sub", &url, "a", "b", "--json", "--presence", "--count", "1"]);
+    let absent = json.complaint().await;
+    assert!(absent.starts_with("sockeye: no member of b: "), "{absent}");
+    let told = plain.complaint().await;
+    assert!(told.starts_with("sockeye: join in a: {\"client\":"), "{told}");
+    publish(&url, "a", "m").await;
+    assert_eq!(json.envelope().await.unwrap()["event"], "join");
+    assert_eq!(json.envelope().await.unwrap()["data"], "m");
+    let (plain, json) = (plain.end().await, json.end().await);
+    assert_eq!((plain.code, &*plain.stdout, json.code), (Some(0), "m\n", Some(0)));
 }
 
 #[tokio::test]

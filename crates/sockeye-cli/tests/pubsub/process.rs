@@ -84,6 +84,11 @@ impl Run {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
     }
 
+    /// Waits for the status, with its input left open.
+    pub(crate) async fn status(&mut self) -> Option<i32> {
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap().code()
+    }
+
     /// Waits for the end, with what was not read before.
     pub(crate) async fn end(mut self) -> Ended {
         drop(self.stdin.take());
