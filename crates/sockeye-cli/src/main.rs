@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod check_config;
+mod client;
 mod config_args;
 mod conform;
 mod connect;
 mod echo;
 mod listen;
 mod log;
+mod publish;
 mod say;
 mod serve;
+mod subscribe;
 mod terminal;
 mod token;
 
@@ -34,6 +37,10 @@ enum Command {
     Echo(echo::Args),
     /// Talk to a WebSocket server from the terminal or through pipes.
     Connect(connect::Args),
+    /// Publish messages to a topic of a Sockeye server, from the command line or standard input.
+    Pub(publish::Args),
+    /// Print what is published to topics of a Sockeye server, come back by itself, miss nothing.
+    Sub(subscribe::Args),
     /// Test how well a WebSocket server or client keeps to the protocol.
     Conform(conform::Args),
     /// Check a configuration of serve and print what it comes to.
@@ -53,6 +60,8 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args).await,
             Command::Echo(args) => echo::run(args).await,
             Command::Connect(args) => connect::run(args).await.into(),
+            Command::Pub(args) => publish::run(args).await.into(),
+            Command::Sub(args) => subscribe::run(args).await,
             Command::Conform(args) => conform::run(args).await,
             Command::CheckConfig(args) => check_config::run(args),
             Command::Token(args) => token::run(args),

@@ -46,8 +46,12 @@ impl Tls {
         Ok(Self::Custom(Arc::new(config.with_no_client_auth())))
     }
 
+    /// Returns the configuration, for other connections to the same server.
+    ///
+    /// # Errors
+    /// The certificates of the operating system cannot be had.
     #[cfg(feature = "client")]
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>> {
         match self {
             Self::Custom(config) => Ok(config.clone()),
             Self::System => system_config(),

@@ -1,9 +1,11 @@
 //! The flags of `sockeye connect`, and reading the values that may stand in files.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::exit::{Exit, Failure, HELP};
+use super::HELP;
+use crate::client::exit::{Exit, Failure};
+use crate::client::tls::TlsArgs;
+use crate::client::values::{parse_seconds, parse_size, read_secret, reveal};
 
 /// Talks to a WebSocket server from the terminal or through pipes.
 ///
@@ -44,12 +46,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Request")]
     pub(super) deflate: bool,
 
-    /// Accepts any certificate. Anyone on the way can then read and change the traffic
-    #[arg(short = 'k', long, conflicts_with = "cacert", help_heading = "TLS")]
-    pub(super) insecure: bool,
-    /// Trusts the certificate authorities in this PEM file, and no others
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    pub(super) cacert: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 
     /// Sends a message first; may be repeated. Standard input follows
     #[arg(short, long = "message", value_name = "MESSAGE", help_heading = "Messages")]
@@ -148,11 +146,7 @@ impl Args {
 
     /// Returns the bearer token, read from its file if it is in one.
     pub(super) fn read_bearer(&self) -> Result<Option<String>, Failure> {
-        let Some(bearer) = &self.bearer else { return Ok(None) };
-        match bearer.strip_prefix('@') {
-            Some(file) => Ok(Some(read_secret(file)?.trim().to_owned())),
-            None => Ok(Some(bearer.clone())),
-        }
+        self.bearer.as_deref().map(reveal).transpose()
     }
 
     /// Returns the URL with its scheme.
@@ -169,48 +163,9 @@ fn parse_header(text: &str, place: &str) -> Result<Header, Failure> {
     Ok(Header { name: name.trim().to_owned(), value: value.trim().to_owned() })
 }
 
-fn read_secret(file: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Failure::new(Exit::Usage, format!("cannot read {file}: {error}")))
-}
-
-fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-fn parse_size(text: &str) -> Result<usize, String> {
-    let (digits, factor) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (text.get(..text.len() - 1), 1_usize << 10),
-        Some(b'm' | b'M') => (text.get(..text.len() - 1), 1 << 20),
-        Some(b'g' | b'G') => (text.get(..text.len() - 1), 1 << 30),
-        _ => (Some(text), 1),
-    };
-    let count = digits.and_then(|digits| digits.parse::<usize>().ok());
-    let size = count.and_then(|count| count.checked_mul(factor));
-    size.ok_or_else(|| "not a number of bytes, such as 65536, 64K or 16M".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_take_binary_suffixes() {
-        assert_eq!(parse_size("65536"), Ok(65_536));
-        assert_eq!(parse_size("64K"), Ok(65_536));
-        assert_eq!(parse_size("1g"), Ok(1 << 30));
-        assert!(parse_size("M").is_err());
-        assert!(parse_size("").is_err());
-        assert!(parse_size("99999999999999999999G").is_err());
-    }
-
-    #[test]
-    fn seconds_may_have_a_fraction_but_no_sign() {
-        assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
-        assert!(parse_seconds("-1").is_err());
-        assert!(parse_seconds("soon").is_err());
-    }
 
     // CMD-018
     #[test]

@@ -1,12 +1,11 @@
 //! From the flags to an open connection.
 
-use sockeye::tls::Tls;
 use sockeye::{Client, Config, DeflateConfig, Error, Keepalive, WebSocket};
 use tokio::time::timeout;
 
 use super::args::Args;
-use super::exit::{Exit, Failure};
-use super::output::complain;
+use crate::client::exit::{Exit, Failure};
+use crate::client::output::complain;
 
 /// Opens the connection.
 pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
@@ -14,7 +13,7 @@ pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
         .config(config(args))
         // The whole is bounded below; this keeps the library's own bound out of the way.
         .connect_timeout(args.connect_timeout.saturating_mul(2))
-        .tls(tls(args)?)
+        .tls(args.tls.tls()?)
         .build();
     let mut request = client.request(&args.full_url());
     for header in args.read_headers()? {
@@ -80,13 +79,4 @@ fn config(args: &Args) -> Config {
         (!args.ping.is_zero()).then(|| Keepalive::new(args.ping, Keepalive::default().timeout));
     config.deflate = args.deflate.then(DeflateConfig::default);
     config
-}
-
-fn tls(args: &Args) -> Result<Tls, Failure> {
-    let tls = match &args.cacert {
-        Some(file) => Tls::with_roots(file),
-        None if args.insecure => Tls::dangerous_no_verification(),
-        None => return Ok(Tls::System),
-    };
-    tls.map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }

@@ -7,25 +7,19 @@ mod args;
 mod commands;
 mod dial;
 mod editor;
-mod exit;
-mod input;
-mod output;
-mod show;
-mod signals;
 mod talk;
 
 use std::io::{self, IsTerminal};
 
 use sockeye::WebSocket;
 
+use crate::client::exit::{Exit, Failure};
+use crate::client::output::{Output, complain};
+use crate::client::show::Form;
+use crate::client::signals::Signals;
 use crate::terminal::Editing;
 
 pub(crate) use args::Args;
-pub(crate) use exit::Exit;
-use exit::Failure;
-use output::{Output, complain};
-use show::Form;
-use signals::Signals;
 use talk::Talk;
 
 /// Runs the command, and tells on standard error what went wrong.
@@ -46,12 +40,7 @@ async fn converse(args: &Args) -> Result<Exit, Failure> {
     let signals = Signals::listen();
     let mut signals = signals
         .map_err(|error| Failure::new(Exit::Failure, format!("cannot catch signals: {error}")))?;
-    if args.insecure {
-        complain(
-            "warning: --insecure: the server's certificate is not checked; \
-             anyone on the way can read and change what is sent",
-        );
-    }
+    args.tls.warn();
     let ws = tokio::select! {
         biased;
         exit = signals.first() => return Ok(exit),
@@ -94,3 +83,16 @@ impl Face {
         Self { form, editing: typed.then(Editing::start).flatten() }
     }
 }
+
+/// The end of `--help`.
+pub(super) const HELP: &str = "\
+Exit status:
+    0  done: standard input ended, --one was met, or the connection was closed
+    1  the connection was lost, input could not be sent, or --fail-on-close applied
+    2  wrong URL or flag
+    3  no address for the host, or none answers
+    4  something took too long
+    5  TLS failed
+    6  the server answered with an HTTP status instead of opening a WebSocket
+    7  the server broke the protocol or a limit of this end
+  130  Ctrl-C (143: SIGTERM)";

@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 use super::args::Args;
 use super::commands::{self, Line};
 use super::editor::{Action, Editor};
-use super::exit::{Exit, Failure};
-use super::input::{self, Separator, Splitter};
-use super::output::Output;
-use super::signals::Signals;
+use crate::client::exit::{Exit, Failure};
+use crate::client::input::{self, Separator, Splitter};
+use crate::client::output::Output;
+use crate::client::signals::Signals;
 use crate::terminal;
 
 /// A conversation.

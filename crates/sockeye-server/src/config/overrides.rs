@@ -122,7 +122,7 @@ const PREFIX: &str = "SOCKEYE_";
 const CONFIG: &str = "SOCKEYE_CONFIG";
 
 /// Variables of other commands.
-const OTHERS: [&str; 1] = ["SOCKEYE_BEARER"];
+const OTHERS: [&str; 3] = ["SOCKEYE_API_KEY", "SOCKEYE_BEARER", "SOCKEYE_TOKEN"];
 
 /// What variables of tests and benchmarks begin with.
 const OTHER_PREFIXES: [&str; 4] =

@@ -1,6 +1,6 @@
-//! How `sockeye connect` ends: its exit statuses, and failures as one line that says what to do.
+//! How clients end: their exit statuses, and failures as one line that says what to do.
 //!
-//! The statuses are fixed; `docs/cli.md` and `--help` list the same ones.
+//! The statuses are fixed; `docs/cli.md` and `--help` list the same ones, command by command.
 
 use std::process::ExitCode;
 
@@ -46,18 +46,18 @@ impl From<Exit> for ExitCode {
 
 /// A failure: the status, and a line for people.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) exit: Exit,
-    pub(super) text: String,
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) text: String,
 }
 
 impl Failure {
-    pub(super) fn new(exit: Exit, text: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, text: text.into() }
     }
 
     /// Describes why no connection was opened.
-    pub(super) fn opening(error: &Error) -> Self {
+    pub(crate) fn opening(error: &Error) -> Self {
         let (exit, advice) = match error.kind() {
             ErrorKind::InvalidUrl => (Exit::Usage, "write ws://HOST[:PORT]/PATH or wss://…"),
             ErrorKind::Misuse => (Exit::Usage, "correct the flag that set it"),
@@ -101,7 +101,7 @@ impl Failure {
     }
 
     /// Describes why an open connection broke.
-    pub(super) fn broken(error: &Error) -> Self {
+    pub(crate) fn broken(error: &Error) -> Self {
         let (exit, advice) = match error.kind() {
             ErrorKind::TooBig => (Exit::Protocol, "raise --max-message"),
             ErrorKind::Timeout => (Exit::Timeout, "the server or the network is stuck"),
@@ -113,16 +113,3 @@ impl Failure {
         Self::new(exit, format!("{error}; {advice}"))
     }
 }
-
-/// The end of `--help`.
-pub(super) const HELP: &str = "\
-Exit status:
-    0  done: standard input ended, --one was met, or the connection was closed
-    1  the connection was lost, input could not be sent, or --fail-on-close applied
-    2  wrong URL or flag
-    3  no address for the host, or none answers
-    4  something took too long
-    5  TLS failed
-    6  the server answered with an HTTP status instead of opening a WebSocket
-    7  the server broke the protocol or a limit of this end
-  130  Ctrl-C (143: SIGTERM)";

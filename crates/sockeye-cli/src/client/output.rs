@@ -15,7 +15,7 @@ use super::show::{Form, escape_line};
 
 /// Writes messages and notices. Clones write to the same place.
 #[derive(Clone)]
-pub(super) struct Output {
+pub(crate) struct Output {
     pieces: mpsc::UnboundedSender<(Piece, Option<OwnedSemaphorePermit>)>,
     room: Arc<Semaphore>,
     state: watch::Receiver<State>,
@@ -45,7 +45,7 @@ enum State {
 
 impl Output {
     /// Starts to write messages in `form`.
-    pub(super) fn start(form: Form) -> Self {
+    pub(crate) fn start(form: Form) -> Self {
         let (pieces, waiting) = mpsc::unbounded_channel();
         let (tell, state) = watch::channel(State::Open);
         let room = Arc::new(Semaphore::new(ROOM));
@@ -71,7 +71,7 @@ impl Output {
     }
 
     /// Writes a message, once there is room for it.
-    pub(super) async fn message(&self, message: Message) {
+    pub(crate) async fn message(&self, message: Message) {
         if let Some(permit) = self.wait_for_room(message.as_bytes().len()).await {
             self.put(Piece::Message(message), Some(permit));
         }
@@ -79,29 +79,29 @@ impl Output {
 
     /// Writes a line to standard error, in which nothing can command a terminal; as with messages,
     /// once there is room.
-    pub(super) async fn notice(&self, text: &str) {
+    pub(crate) async fn notice(&self, text: &str) {
         let permit = self.wait_for_room(text.len()).await;
         self.put(Piece::Notice(escape_line(text)), permit);
     }
 
     /// Draws what is being typed anew; empty, it is removed.
-    pub(super) fn prompt(&self, drawn: String) {
+    pub(crate) fn prompt(&self, drawn: String) {
         self.put(Piece::Prompt(drawn), None);
     }
 
     /// Leaves a row that was typed on the screen.
-    pub(super) fn typed(&self, line: &str) {
+    pub(crate) fn typed(&self, line: &str) {
         self.put(Piece::Typed(escape_line(line)), None);
     }
 
     /// From now on drops messages instead of waiting for room.
-    pub(super) fn discard(&self) {
+    pub(crate) fn discard(&self) {
         self.room.close();
     }
 
     /// Waits until standard output cannot be written any more; returns why, unless its reader has
     /// just had enough.
-    pub(super) async fn gone(&self) -> Option<Failure> {
+    pub(crate) async fn gone(&self) -> Option<Failure> {
         let mut state = self.state.clone();
         let ended = state.wait_for(|state| !matches!(state, State::Open)).await;
         match ended.as_deref() {
@@ -114,7 +114,7 @@ impl Output {
     }
 
     /// Waits until everything has been written; returns why it was not, as [`gone`](Self::gone).
-    pub(super) async fn finish(&self) -> Option<Failure> {
+    pub(crate) async fn finish(&self) -> Option<Failure> {
         self.put(Piece::Finish, None);
         self.gone().await
     }
@@ -132,7 +132,7 @@ impl Output {
 }
 
 /// Writes a line to standard error when there is no `Output`, or not any more.
-pub(super) fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     // There is nowhere to tell that standard error is closed.
     let _ = writeln!(io::stderr(), "{}", escape_line(text));
 }

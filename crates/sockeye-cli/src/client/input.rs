@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use super::exit::{Exit, Failure};
 
 /// What one read brought; nothing follows an error.
-pub(super) type Chunk = io::Result<Vec<u8>>;
+pub(crate) type Chunk = io::Result<Vec<u8>>;
 
 /// Starts to read. The channel closes at the input's end.
-pub(super) fn read_stdin() -> mpsc::Receiver<Chunk> {
+pub(crate) fn read_stdin() -> mpsc::Receiver<Chunk> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut stdin = io::stdin().lock();
@@ -34,13 +34,13 @@ pub(super) fn read_stdin() -> mpsc::Receiver<Chunk> {
 }
 
 /// Makes the failure of a read.
-pub(super) fn unreadable(error: &io::Error) -> Failure {
+pub(crate) fn unreadable(error: &io::Error) -> Failure {
     Failure::new(Exit::Failure, format!("cannot read standard input: {error}"))
 }
 
 /// What ends a text message on standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
+pub(crate) enum Separator {
     /// LF, or CR LF.
     Line,
     /// NUL.
@@ -58,7 +58,7 @@ impl Separator {
 
 /// Cuts a stream of bytes into text messages.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     separator: Separator,
     max: usize,
     message: Vec<u8>,
@@ -70,7 +70,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     /// Cuts at `separator`; a message longer than `max` bytes is a failure.
-    pub(super) fn new(separator: Separator, max: usize) -> Self {
+    pub(crate) fn new(separator: Separator, max: usize) -> Self {
         Self { separator, max, message: Vec::new(), start: 0, number: 1 }
     }
 
@@ -79,7 +79,7 @@ impl Splitter {
     ///
     /// # Errors
     /// A message that is too long, holds NUL, or is not UTF-8: nothing is replaced.
-    pub(super) fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<String>, Failure> {
+    pub(crate) fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<String>, Failure> {
         let end = chunk.iter().position(|byte| *byte == self.separator.byte());
         let (taken, rest) = chunk.split_at_checked(end.unwrap_or(chunk.len())).unwrap_or_default();
         if taken.len() > self.max - self.message.len() {
@@ -100,7 +100,7 @@ impl Splitter {
     ///
     /// # Errors
     /// As [`next`](Self::next).
-    pub(super) fn finish(&mut self) -> Result<Option<String>, Failure> {
+    pub(crate) fn finish(&mut self) -> Result<Option<String>, Failure> {
         if self.message.is_empty() { Ok(None) } else { self.take().map(Some) }
     }
 
@@ -117,18 +117,13 @@ impl Splitter {
     }
 
     fn check(&self, bytes: Vec<u8>) -> Result<String, Failure> {
-        let nul = bytes.iter().position(|byte| *byte == 0);
-        let text = String::from_utf8(bytes);
-        let bad = text.as_ref().err().map(|error| error.utf8_error().valid_up_to());
-        let (at, what) = match (nul, bad) {
-            (Some(nul), bad) if bad.is_none_or(|bad| nul < bad) => (nul, "NUL"),
-            (_, Some(bad)) => (bad, "not UTF-8"),
-            _ => return Ok(text.unwrap_or_default()),
-        };
-        let offset = self.start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-        Err(self.failure(&format!(
-            "is no text: the byte at offset {offset} is {what}; --binary sends bytes as they are"
-        )))
+        read_text(bytes).map_err(|NoText { at, what }| {
+            let offset = self.start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
+            self.failure(&format!(
+                "is no text: the byte at offset {offset} is {what}; \
+                 --binary sends bytes as they are"
+            ))
+        })
     }
 
     fn failure(&self, what: &str) -> Failure {
@@ -137,6 +132,29 @@ impl Splitter {
             Separator::Null => "message",
         };
         Failure::new(Exit::Failure, format!("{unit} {} of standard input {what}", self.number))
+    }
+}
+
+/// Where bytes are no text.
+#[derive(Debug)]
+pub(crate) struct NoText {
+    pub(crate) at: usize,
+    /// What the byte there is.
+    pub(crate) what: &'static str,
+}
+
+/// Makes a text of bytes.
+///
+/// # Errors
+/// The first byte that is NUL or no UTF-8.
+pub(crate) fn read_text(bytes: Vec<u8>) -> Result<String, NoText> {
+    let nul = bytes.iter().position(|byte| *byte == 0);
+    let text = String::from_utf8(bytes);
+    let bad = text.as_ref().err().map(|error| error.utf8_error().valid_up_to());
+    match (nul, bad) {
+        (Some(at), bad) if bad.is_none_or(|bad| at < bad) => Err(NoText { at, what: "NUL" }),
+        (_, Some(at)) => Err(NoText { at, what: "not UTF-8" }),
+        _ => Ok(text.unwrap_or_default()),
     }
 }
 

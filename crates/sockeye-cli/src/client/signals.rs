@@ -8,13 +8,13 @@ use super::exit::Exit;
 use crate::terminal;
 
 /// Tells when the process was asked to end.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     first: watch::Receiver<Option<Exit>>,
 }
 
 impl Signals {
     /// Starts to listen. A second signal ends the process from here, whatever the rest is at.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let mut source = Source::new()?;
         let (tell, first) = watch::channel(None);
         tokio::spawn(async move {
@@ -29,7 +29,7 @@ impl Signals {
 
     /// Waits for the first signal, and returns the status to exit with. Cancel-safe; once it came,
     /// every later call returns at once.
-    pub(super) async fn first(&mut self) -> Exit {
+    pub(crate) async fn first(&mut self) -> Exit {
         match self.first.wait_for(Option::is_some).await.map(|exit| *exit) {
             Ok(Some(exit)) => exit,
             // The task lives as long as the process.

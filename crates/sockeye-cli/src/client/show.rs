@@ -4,7 +4,7 @@ use sockeye::Message;
 
 /// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// As they are; this byte ends each text.
     Raw(u8),
     /// Control characters escaped, bytes as a hex dump; each behind a mark when lines are typed in
@@ -17,7 +17,7 @@ pub(super) enum Form {
 
 impl Form {
     /// Appends `message` in this form.
-    pub(super) fn append(self, message: &Message, out: &mut Vec<u8>) {
+    pub(crate) fn append(self, message: &Message, out: &mut Vec<u8>) {
         match (self, message) {
             (Self::Raw(end), Message::Text(text)) => {
                 out.extend_from_slice(text.as_bytes());
@@ -31,7 +31,7 @@ impl Form {
 }
 
 /// Returns `text` as one line without control characters.
-pub(super) fn escape_line(text: &str) -> String {
+pub(crate) fn escape_line(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\n' || is_harmful(c) {
