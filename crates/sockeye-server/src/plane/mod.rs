@@ -132,9 +132,9 @@ impl DataPlane {
         let mut ticks = tokio::time::interval(SHARE);
         for share in 0..shares {
             ticks.tick().await;
-            self.0.close_share(share, shares, code, "");
+            self.0.close_share(share, shares, code, HINT);
         }
-        self.0.close_all(code, "");
+        self.0.close_all(code, HINT);
     }
 }
 
@@ -223,6 +223,10 @@ impl Handler for Served {
         }
     }
 }
+
+/// What those that take leave are told: when to come back, at the soonest. That they do not come back
+/// in a crowd is for their own random waits, and for the time over which they leave.
+const HINT: &str = "retry-after=1";
 
 /// How many connections take leave in a second, unless that would take too long.
 const LEAVING: u32 = 1_000;
