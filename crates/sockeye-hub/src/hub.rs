@@ -53,6 +53,33 @@ pub struct Stats {
     pub floor: u64,
     /// Timers that are set.
     pub timers: usize,
+    /// Subscribers of all topics together.
+    pub subscriptions: usize,
+    /// How often somebody came back with a cursor and had missed nothing that it did not get.
+    pub recovered: u64,
+    /// How often somebody came back with a cursor and was told of a gap.
+    pub gaps: u64,
+}
+
+/// A part of the topics there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicPage {
+    /// The topics, in the order of their names.
+    pub topics: Vec<(TopicName, Info)>,
+    /// After which name the next page goes on, if there is more.
+    pub next: Option<TopicName>,
+}
+
+impl Info {
+    fn of(state: &State, topic: &TopicName) -> Self {
+        let oldest = state.registry.get(topic).and_then(|topic| topic.history().oldest());
+        Self {
+            subscribers: state.subscribers(topic),
+            last_id: state.registry.last(topic).map(|seq| state.id(seq)),
+            oldest_id: oldest.map(|message| message.id),
+        }
+    }
 }
 
 impl Hub {
@@ -127,12 +154,19 @@ impl Hub {
         let mut state = self.lock();
         state.advance(now);
         state.freshen(topic);
-        let oldest = state.registry.get(topic).and_then(|topic| topic.history().oldest());
-        Info {
-            subscribers: state.subscribers(topic),
-            last_id: state.registry.last(topic).map(|seq| state.id(seq)),
-            oldest_id: oldest.map(|message| message.id),
-        }
+        Info::of(&state, topic)
+    }
+
+    /// Lists the topics that have something and come after `after` in the order of their names, at
+    /// most `limit` and at most a page ([`Limits::page`]) at a time; go on with [`TopicPage::next`].
+    pub fn topics(&self, after: Option<&TopicName>, limit: usize) -> TopicPage {
+        let state = self.lock();
+        let limit = limit.clamp(1, state.limits.page.max(1));
+        let mut names = state.registry.names_after(after);
+        let topics: Vec<_> =
+            names.by_ref().take(limit).map(|name| (name.clone(), Info::of(&state, name))).collect();
+        let next = names.next().and_then(|_| topics.last()).map(|(name, _)| name.clone());
+        TopicPage { topics, next }
     }
 
     /// Makes a client a member of a topic. If it was not one, and the topic's rules say so, a
@@ -184,6 +218,9 @@ impl Hub {
             forgotten: state.registry.forgotten().len(),
             floor: state.registry.forgotten().floor(),
             timers: state.books.timers.len(),
+            subscriptions: state.subscriptions,
+            recovered: state.recoveries.complete,
+            gaps: state.recoveries.with_gap,
         }
     }
 

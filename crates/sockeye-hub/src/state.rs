@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) books: Books,
     pub(crate) keys: Keys,
     pub(crate) limits: Limits,
+    /// Subscribers of all topics.
+    pub(crate) subscriptions: usize,
+    pub(crate) recoveries: Recoveries,
     epoch: Epoch,
     /// The number of the last message.
     seq: u64,
@@ -36,6 +39,8 @@ impl State {
             books: Books::default(),
             keys: Keys::new(limits.keys, limits.key_age),
             limits,
+            subscriptions: 0,
+            recoveries: Recoveries::default(),
             epoch,
             seq: 0,
             now: Duration::ZERO,
@@ -149,12 +154,14 @@ impl State {
         listener: &Arc<dyn Listener>,
     ) -> Result<(), Refused> {
         self.registry.open(name)?.listeners.add(listener);
+        self.subscriptions += 1;
         Ok(())
     }
 
     /// Takes a subscriber of a listener away from a topic. Returns `None` when there is none.
     pub(crate) fn part(&mut self, name: &TopicName, listener: &Arc<dyn Listener>) -> Option<()> {
         self.registry.get_mut(name)?.listeners.remove(listener)?;
+        self.subscriptions -= 1;
         self.registry.close_idle(name);
         Some(())
     }
@@ -207,6 +214,13 @@ impl State {
         }
         Some(())
     }
+}
+
+/// What became of those who came back with a cursor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recoveries {
+    pub(crate) complete: u64,
+    pub(crate) with_gap: u64,
 }
 
 /// Where a cursor stands.

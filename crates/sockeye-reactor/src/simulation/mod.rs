@@ -98,8 +98,8 @@ impl Simulation {
         let system = Kernel::new(machine.clone());
         let mailbox = Arc::new(Mailbox::new(system.waker()));
         mailbox.own();
-        let pulse = Arc::new(Pulse::new());
-        let worker = Worker::new(system, mailbox.clone(), Vec::new(), load, pulse);
+        let shown = Shown { load, ..Shown::default() };
+        let worker = Worker::new(system, mailbox.clone(), Vec::new(), shown);
         let mut state = machine.lock();
         state.outside.mailbox = Some(mailbox);
         state.outside.machine = Some(machine.clone());
