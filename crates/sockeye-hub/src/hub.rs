@@ -9,6 +9,7 @@ use crate::members::Member;
 use crate::message::{Publication, Published};
 use crate::presence::MemberPage;
 use crate::recovery::{Joined, Order, Page};
+use crate::rules::Slow;
 use crate::state::State;
 use crate::{Epoch, Id, Label, Limits, Rules, Since, TopicName};
 
@@ -167,6 +168,11 @@ impl Hub {
             names.by_ref().take(limit).map(|name| (name.clone(), Info::of(&state, name))).collect();
         let next = names.next().and_then(|_| topics.last()).map(|(name, _)| name.clone());
         TopicPage { topics, next }
+    }
+
+    /// Tells what becomes of those who read a topic too slowly.
+    pub fn slow(&self, topic: &TopicName) -> Slow {
+        self.lock().registry.rules(topic).slow
     }
 
     /// Makes a client a member of a topic. If it was not one, and the topic's rules say so, a

@@ -81,12 +81,7 @@ pub(crate) enum Stays {
 }
 
 impl<H: Handler, S: System> Conn<H, S> {
-    pub(crate) fn new(
-        socket: Socket<S>,
-        core: Connection<Server>,
-        handler: H,
-        class: u8,
-    ) -> Self {
+    pub(crate) fn new(socket: Socket<S>, core: Connection<Server>, handler: H, class: u8) -> Self {
         let (subscriptions, unsent, unread) = Default::default();
         let state = State { class, ..State::default() };
         Self { socket, core, handler, subscriptions, unsent, unread, state }

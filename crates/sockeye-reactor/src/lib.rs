@@ -41,10 +41,10 @@ mod worker;
 
 pub use adopted::Adopted;
 pub use clock::now;
+pub use connection::SLOW_CONSUMER;
 pub use door::Door;
 pub use local::Backlog;
 pub use reactor::Reactor;
 pub use sockeye_proto::handler::{Handler, Out, Sent};
-pub use connection::SLOW_CONSUMER;
 pub use traffic::Traffic;
 pub use watchdog::Blocked;

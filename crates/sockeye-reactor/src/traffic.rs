@@ -58,13 +58,13 @@ impl Ledger {
     pub(crate) fn received(&mut self, class: u8, message: MessageRef<'_>) {
         self.note(class, |of| {
             of.messages_in = of.messages_in.wrapping_add(1);
-            of.bytes_in = of.bytes_in.wrapping_add(length(message));
+            of.bytes_in = of.bytes_in.wrapping_add(in_u64(message.as_bytes().len()));
         });
     }
 
     /// Counts a message that was sent.
     pub(crate) fn sent(&mut self, class: u8, message: MessageRef<'_>) {
-        self.sent_bytes(class, length(message));
+        self.sent_bytes(class, in_u64(message.as_bytes().len()));
     }
 
     /// Counts a message that was sent, and others may have got as well.
@@ -111,13 +111,6 @@ impl Board {
             bytes_out: shown.bytes_out.load(Ordering::Relaxed),
         }
     }
-}
-
-fn length(message: MessageRef<'_>) -> u64 {
-    in_u64(match message {
-        MessageRef::Text(text) => text.len(),
-        MessageRef::Binary(bytes) => bytes.len(),
-    })
 }
 
 fn in_u64(length: usize) -> u64 {

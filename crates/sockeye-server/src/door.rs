@@ -39,6 +39,7 @@ struct Knock {
     topics: Vec<TopicName>,
     since: Since,
     policy: Arc<Policy>,
+    number: u64,
     who: Credentials,
     ticket: Ticket,
     /// `None` when somebody must be asked.
@@ -58,19 +59,27 @@ pub(crate) fn open(server: Server, app: &Arc<App>) -> Server {
 
 /// Judges a request as far as that takes no time.
 fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
+    judge(app, incoming).map_err(|problem| {
+        app.metrics().refused(problem.code);
+        problem.rejection()
+    })
+}
+
+/// As [`check`]; refused is told as everywhere.
+fn judge(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Problem> {
     let policy = app.policies.current();
     let is_page = incoming.header("origin").is_some();
     if is_page && !allows_page(&policy, incoming) {
-        return Err(Problem::foreign_page().rejection().with_rule("origin"));
+        return Err(Problem::foreign_page());
     }
     if incoming.param("topic").is_none() && incoming.uri().path() != MANY {
         return Ok(());
     }
-    let knock = Knock::read(app, policy, incoming).map_err(|problem| problem.rejection())?;
+    let knock = Knock::read(app, policy, incoming)?;
     if let Some(Err(denied)) = &knock.answer
         && !is_page
     {
-        return Err(Problem::from(denied.clone()).rejection());
+        return Err(denied.clone().into());
     }
     incoming.extensions_mut().insert(knock);
     Ok(())
@@ -106,8 +115,9 @@ impl Knock {
             Some(_) => (Form::Raw, ask::topics_of(uri, &app.http_limits)?),
         };
         let since = ask::since_of(uri, incoming.headers()).unwrap_or(Since::Now);
-        let who = credentials(app, incoming, &policy).map_err(Denied::from)?;
-        let mut knock = Self { form, topics, since, policy, who, ticket, answer: None };
+        let number = app.clients.number();
+        let who = credentials(app, number, incoming, &policy).map_err(Denied::from)?;
+        let mut knock = Self { form, topics, since, policy, number, who, ticket, answer: None };
         knock.answer = knock.decide(app);
         Ok(knock)
     }
@@ -146,7 +156,7 @@ impl Knock {
     }
 
     fn guest(&self, app: &App, grant: Grant) -> Guest {
-        let client = self.who.client().clone();
+        let client = (self.number, self.who.client().clone());
         Guest::new(self.policy.clone(), client, grant, app.runtime.clone())
     }
 
@@ -160,7 +170,10 @@ impl Knock {
     fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Service {
         let guest = match answer {
             Ok(guest) => guest,
-            Err(denied) => return Service::refused(&denied),
+            Err(denied) => {
+                app.metrics().refused(denied.code());
+                return Service::refused(&denied);
+            }
         };
         let (app, Self { form, topics, since, .. }) = (app.clone(), self);
         match form {
@@ -203,12 +216,13 @@ fn client_ip(incoming: &Incoming) -> IpAddr {
 /// Collects what a request tells of its sender.
 fn credentials(
     app: &App,
+    number: u64,
     incoming: &Incoming,
     policy: &Policy,
 ) -> Result<Credentials, CredentialError> {
     let (headers, ip): (Vec<_>, _) = (incoming.header_lines().collect(), client_ip(incoming));
     let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
-    let client = &app.name_client();
+    let client = &app.clients.name(number);
     let request = ClientRequest { client, ip, target, headers: &headers };
     Credentials::collect(&request, &policy.credential_rules)
 }

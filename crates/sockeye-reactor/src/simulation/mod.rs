@@ -51,8 +51,7 @@ use system::{Kernel, Shared};
 
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Happening, System};
-use crate::watchdog::Pulse;
-use crate::worker::Worker;
+use crate::worker::{Shown, Worker};
 
 /// Runs the simulation that a fuzzer's bytes describe.
 ///

@@ -12,13 +12,16 @@ use super::page::Page;
 use super::problem::Problem;
 use super::{ClientAddr, Topics};
 use crate::auth::{Act, Auth, Client, ClientRequest, CredentialRules, Credentials, Denied, Grant};
+use crate::clients::Clients;
 use crate::policy::Policy;
-use crate::random;
 
 /// Somebody who was admitted. A back end that wants to know is told when it is dropped.
 #[derive(Debug)]
 pub(super) struct Admitted {
     policy: Arc<Policy>,
+    /// Its number among the clients.
+    number: u64,
+    ip: IpAddr,
     who: Who,
 }
 
@@ -57,24 +60,24 @@ impl Admitted {
     /// # Errors
     /// Why it is not admitted.
     pub(super) async fn find(
-        policy: &Arc<Policy>,
-        parts: &Parts,
-        page: &Page,
+        clients: &Clients,
+        (policy, parts, page): (&Arc<Policy>, &Parts, &Page),
     ) -> Result<Self, Problem> {
         let seen = Seen::new(parts)?;
+        let (number, ip) = (clients.number(), seen.ip);
+        let admitted = |who| Self { policy: policy.clone(), number, ip, who };
         match policy.api_keys.check(seen.target, &seen.headers) {
-            Ok(()) => return Ok(Self { policy: policy.clone(), who: Who::BackEnd }),
+            Ok(()) => return Ok(admitted(Who::BackEnd)),
             // What is no key may be a token, unless it was sent as a key.
             Err(Denied::WrongKey) if !seen.has("x-api-key") => {}
             Err(Denied::Missing) => {}
             Err(denied) => return Err(denied.into()),
         }
-        let name = random::name().ok_or_else(Problem::internal)?;
-        let who = seen.credentials(&name, policy, page)?;
+        let who = seen.credentials(&clients.name(number), policy, page)?;
         let named = if who.token().is_some() { Named::Yes } else { Named::No };
         let grant = policy.auth.admit(&who).await?;
         let known = Known { client: who.client().clone(), grant, named };
-        Ok(Self { policy: policy.clone(), who: Who::Client(Box::new(known)) })
+        Ok(admitted(Who::Client(Box::new(known))))
     }
 
     /// Decides whether it may do something with a topic.
@@ -100,6 +103,24 @@ impl Admitted {
             Who::Client(known) if known.named == Named::No => Err(Denied::Missing.into()),
             Who::Client(_) if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
             Who::Client(_) => Err(Denied::Forbidden.into()),
+        }
+    }
+
+    /// Returns its number among the clients.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns where it is.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// Returns who it is, if it has told.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match &self.who {
+            Who::BackEnd => None,
+            Who::Client(known) => known.grant.subject.as_deref(),
         }
     }
 
@@ -189,11 +210,11 @@ impl Topics {
     /// Finds out who asks and whether they may do something with each of the topics.
     pub(super) async fn admit(
         &self,
-        (policy, parts, page): (&Arc<Policy>, &Parts, &Page),
+        who: (&Arc<Policy>, &Parts, &Page),
         act: Act,
         topics: &[TopicName],
     ) -> Result<Admitted, Problem> {
-        let admitted = Admitted::find(policy, parts, page).await?;
+        let admitted = Admitted::find(&self.clients, who).await?;
         for topic in topics {
             admitted.permit(act, topic).await?;
         }

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::text::{MediaType, decode_header};
 use super::{Call, ask, body};
 use crate::auth::Act;
+use crate::metrics::Transport;
 
 /// Answers `POST`: publishes the body.
 ///
@@ -24,17 +25,18 @@ pub(super) async fn publish(call: &Call<'_>, body: &mut Body) -> Result<Response
     let topic = ask::topic(call.parts)?;
     let topics = std::slice::from_ref(&topic);
     let _admitted = state.admit(call.who(), Act::Publish, topics).await?;
-    let headers = Headers::read(&call.parts.headers)?;
+    let (headers, metrics) = (Headers::read(&call.parts.headers)?, state.clients.metrics());
     let payload = headers.content.payload(body::read(body, &state.limits).await?)?;
+    let bytes = payload.bytes().len();
     let mut publication = Publication::new(topic, payload);
     publication.event = headers.event;
     publication.key = headers.key;
     publication.if_version = headers.version;
     let Published { id, subscribers, is_repeat } =
-        state.hub.publish(publication, state.clock.now())?;
+        metrics.publish(&state.hub, publication, state.clock.now())?;
     let repeat = if is_repeat { r#","repeat":true"# } else { "" };
     if !is_repeat {
-        state.counters.published.add(1);
+        metrics.received(Transport::Http, bytes);
     }
     json(format!("{{\"id\":\"{id}\",\"subscribers\":{subscribers}{repeat}}}\n"))
 }
@@ -64,7 +66,7 @@ struct Headers {
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+pub(crate) enum Content {
     Binary,
     Json,
     Text,
@@ -84,7 +86,11 @@ impl Headers {
 }
 
 impl Content {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// Reads what a body is said to be.
+    ///
+    /// # Errors
+    /// It is nothing that is taken here.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(Problem::media_type("a body has no Content-Encoding"));
         }

@@ -25,9 +25,9 @@ use sockeye_reactor::SLOW_CONSUMER;
 use count::Tally;
 
 pub use count::{Count, Gauge, Histogram};
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Reading, resident_bytes};
 pub use series::{Kind, Series, series};
-pub(crate) use text::render;
+pub(crate) use text::{CONTENT_TYPE, render};
 pub use transport::Transport;
 
 /// Counts since the start, and what there is now.
@@ -150,11 +150,8 @@ fn in_u64(count: usize) -> u64 {
 }
 
 /// The policies for slow readers, and what labels call them.
-const POLICIES: [(Slow, &str); 3] = [
-    (Slow::Disconnect, "disconnect"),
-    (Slow::DropOldest, "drop_oldest"),
-    (Slow::Latest, "latest"),
-];
+const POLICIES: [(Slow, &str); 3] =
+    [(Slow::Disconnect, "disconnect"), (Slow::DropOldest, "drop_oldest"), (Slow::Latest, "latest")];
 
 /// The codes that the protocol gives a meaning to (RFC 6455 section 7.4, and the IANA registry).
 const REGISTERED: std::ops::RangeInclusive<u16> = 1000..=1015;

@@ -38,15 +38,8 @@ impl Transport {
     ];
 
     /// Those that last, so that there are connections of them.
-    pub(super) const LASTING: [Self; 7] = [
-        Self::Echo,
-        Self::Events,
-        Self::Json,
-        Self::Lines,
-        Self::Parts,
-        Self::Poll,
-        Self::Raw,
-    ];
+    pub(super) const LASTING: [Self; 7] =
+        [Self::Echo, Self::Events, Self::Json, Self::Lines, Self::Parts, Self::Poll, Self::Raw];
 
     /// Returns its name, which never changes.
     pub fn name(self) -> &'static str {

@@ -12,24 +12,24 @@ use sockeye::CloseCode;
 use sockeye_hub::{Id, Joined, Limit, Payload, Publication, Refused, Since, Slow, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
-use sockeye_reactor::Out;
+use sockeye_reactor::{Out, SLOW_CONSUMER};
 
 use super::feed::{Form, payload};
 use super::relay::Relay;
 use crate::app::App;
 use crate::auth::Denied;
 use crate::auth::jwt::TokenError;
+use crate::clients::Topics;
 use crate::guest::Guest;
 
 /// A connection to one or more topics.
 pub(crate) struct Raw {
     app: Arc<App>,
     /// The topics; what the client sends is published to the first.
-    topics: Box<[TopicName]>,
+    topics: Arc<[TopicName]>,
     publishing: Publishing,
     expires: Option<SystemTime>,
-    /// Held until the connection ends, if somebody wants to know that it does.
-    #[expect(dead_code, reason = "held, not read")]
+    /// Held until the connection ends, if somebody wants to know that it does, or else until it opens.
     guest: Option<Arc<Guest>>,
     place: Place,
 }
@@ -65,8 +65,14 @@ impl Raw {
         publishing: Publishing,
     ) -> Self {
         let (topics, expires) = (topics.into(), guest.grant.expires);
-        let guest = Some(guest).filter(|guest| guest.is_of_interest());
-        Self { app, topics, publishing, expires, guest, place: Place::Before(since) }
+        Self { app, topics, publishing, expires, guest: Some(guest), place: Place::Before(since) }
+    }
+
+    /// Tells who it is and what it asked for.
+    pub(super) fn introduce(&mut self) -> (Option<Arc<Guest>>, Topics) {
+        let guest = self.guest.clone();
+        self.guest.take_if(|guest| !guest.is_of_interest());
+        (guest, Topics::Fixed(self.topics.clone()))
     }
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
@@ -128,7 +134,8 @@ impl Raw {
 
     /// Leaves all channels, so that one number tells what it has: what is published comes in order
     /// over all of them.
-    pub(super) fn missed(&mut self, position: u64, out: &mut Out<'_>) {
+    pub(super) fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
+        self.app.held_back(Form::Raw, channel);
         self.topics.iter().for_each(|topic| out.unsubscribe(&Form::Raw.channel(topic)));
         let cursor = self.app.hub.stats().cursor;
         self.place = Place::Behind(Id { seq: position.saturating_sub(1), ..cursor });
@@ -141,7 +148,7 @@ impl Raw {
         let mut joined = self.app.hub.recover(&self.topics, Since::After(cursor), now);
         let must_have_all = |topic: &TopicName| self.app.rules.of(topic).slow == Slow::Disconnect;
         if joined.gaps.iter().any(|gap| must_have_all(&gap.topic)) {
-            return out.close(CloseCode::POLICY, "slow consumer");
+            return out.close(CloseCode::POLICY, SLOW_CONSUMER);
         }
         joined.keep_latest();
         self.go_on(joined, out);
@@ -157,7 +164,7 @@ impl Raw {
                 Sent::Dropped => return,
             }
         }
-        for topic in &self.topics {
+        for topic in self.topics.iter() {
             out.subscribe_after(&Form::Raw.channel(topic), joined.cursor.seq);
         }
         self.place = Place::Live;
@@ -168,7 +175,7 @@ impl Raw {
             return;
         }
         let feed = self.app.feeds.of(Form::Raw);
-        for topic in &self.topics {
+        for topic in self.topics.iter() {
             self.app.hub.unsubscribe(topic, feed);
         }
     }

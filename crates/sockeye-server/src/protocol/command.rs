@@ -88,6 +88,15 @@ impl Frame {
     }
 }
 
+/// Reads a message to publish: `topic`, `data` or `base64`, and `event`, `key` and `if_version` where
+/// they are there.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn publication(object: Map<String, Value>) -> Result<Publication, Refusal> {
+    Members(object).publication()
+}
+
 /// The members of a frame that have not been looked at.
 struct Members(Map<String, Value>);
 

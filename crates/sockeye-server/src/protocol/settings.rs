@@ -7,6 +7,7 @@ use sockeye_hub::Hub;
 
 use super::rate::Rate;
 use crate::auth::Auth;
+use crate::clients::Clients;
 use crate::clock::Clock;
 
 /// What all sessions of a server share.
@@ -16,6 +17,8 @@ pub struct Service {
     pub hub: Arc<Hub>,
     /// Tells the time of the hub.
     pub clock: Clock,
+    /// What is counted.
+    pub clients: Arc<Clients>,
     /// Decides who may do what.
     pub auth: Arc<Auth>,
     /// How sessions behave.

@@ -8,6 +8,7 @@
 
 mod http;
 mod setup;
+mod told;
 
 use std::fmt;
 use std::io;
@@ -17,11 +18,13 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use sockeye::{CloseCode, Drain, Listening};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::admin::Admin;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 
-pub(crate) use http::upgrade_required;
+pub(crate) use http::{serve as serve_http, upgrade_required};
 pub use setup::Site;
 
 /// Why a server could not be started.
@@ -54,6 +57,7 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut listening = setup::listen(&app, &config, site).await?;
+    let admin = Admin::listen(&app, &config).await?;
     let mut urls = Vec::new();
     for one in &mut listening {
         urls.push(format!("{}://{}", setup::scheme(&config), one.local_addr()?));
@@ -61,30 +65,40 @@ pub async fn run(
             app.plane.listen(listener, doorstep);
         }
     }
+    told::started(&app, site, &urls, admin.as_ref().map(Admin::address));
+    tokio::spawn(told::slow_readers(app.clone()));
     started(&urls);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = app.drain.notified() => break,
             _ = hangup.recv() => app.reload(reload()),
         }
     }
     drain(&app, listening, config.time.drain).await;
+    // It has told how the end went up to here.
+    drop(admin);
     Ok(())
 }
 
 /// Takes leave of all connections.
 async fn drain(app: &App, listening: Vec<Listening>, deadline: Duration) {
-    app.plane.unlisten();
     let over = app.plane.leave_time(deadline / 2);
     app.stopping.send_replace(Some(over));
+    app.plane.unlisten();
+    told::drain_began(app, over, deadline);
     let mut draining = JoinSet::new();
     for one in listening {
-        let drain = Drain::new(RESTART, over, deadline);
+        let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));
         draining.spawn(one.serve_until(std::future::ready(()), drain));
     }
     let closing = app.plane.close_over(RESTART, over);
-    tokio::join!(closing, draining.join_all());
+    let ended = async { tokio::join!(closing, draining.join_all()) };
+    if timeout(deadline, ended).await.is_err() {
+        told::drain_forced(app);
+    }
+    told::drain_ended(app);
 }
 
 /// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
@@ -133,6 +147,10 @@ impl From<sockeye::Error> for ServeError {
         Self::Server(error)
     }
 }
+
+/// By how much the listeners wait longer for their connections than is waited for the listeners, so that
+/// those that are still there can be counted.
+const LATER: Duration = Duration::from_secs(1);
 
 /// The code that clients are told when the server stops: they are to come back (1012, service
 /// restart, of the IANA registry).
