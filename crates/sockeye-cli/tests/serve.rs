@@ -7,6 +7,8 @@
     reason = "the functions that tests share fail the test in which they fail"
 )]
 
+#[path = "serve/admin.rs"]
+mod admin;
 #[path = "serve/command.rs"]
 mod command;
 #[path = "serve/ending.rs"]
@@ -17,6 +19,10 @@ mod frames;
 mod http;
 #[path = "serve/log.rs"]
 mod log;
+#[path = "serve/metrics.rs"]
+mod metrics;
+#[path = "serve/operated.rs"]
+mod operated;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;
