@@ -263,8 +263,7 @@ async fn publishing_tells_of_each_message_what_became_of_it() {
 #[tokio::test]
 async fn lists_come_in_pages_that_hold_everything_once() {
     let operated = Operated::start(&[]).await;
-    let items: Vec<_> =
-        (0..7).map(|at| json!({"topic": format!("t{at}"), "data": "x"})).collect();
+    let items: Vec<_> = (0..7).map(|at| json!({"topic": format!("t{at}"), "data": "x"})).collect();
     operated.post("/publish", &Value::Array(items)).await;
     let mut clients = Vec::new();
     for at in 0..7 {
@@ -331,13 +330,8 @@ async fn description_names_every_route_and_status_that_is_answered_and_no_other_
         for method in ["get", "post", "delete"] {
             let upper = method.to_ascii_uppercase();
             let is_known = known.iter().any(|known| known == method);
-            let asks: [&[&str]; 5] = [
-                &[],
-                &[&key],
-                &[&key, json],
-                &["X-API-Key: x"],
-                &["Origin: https://evil.example"],
-            ];
+            let asks: [&[&str]; 5] =
+                [&[], &[&key], &[&key, json], &["X-API-Key: x"], &["Origin: https://evil.example"]];
             for headers in asks.iter().filter(|_| path != "/drain") {
                 let answer = operated.send(&upper, path, headers, "{").await;
                 if !is_known {

@@ -87,7 +87,8 @@ async fn until(operated: &Operated, expected: &[(&str, f64)]) -> Scrape {
     let looking = async {
         loop {
             let scrape = scrape(operated).await;
-            let differs = |(series, value): &&(&str, f64)| scrape.samples.get(*series) != Some(value);
+            let differs =
+                |(series, value): &&(&str, f64)| scrape.samples.get(*series) != Some(value);
             match expected.iter().find(differs) {
                 None => return scrape,
                 Some((series, value)) => {
@@ -101,7 +102,8 @@ async fn until(operated: &Operated, expected: &[(&str, f64)]) -> Scrape {
         Ok(scrape) => scrape,
         Err(_) => {
             let scrape = scrape(operated).await;
-            let differs = |(series, value): &&(&str, f64)| scrape.samples.get(*series) != Some(value);
+            let differs =
+                |(series, value): &&(&str, f64)| scrape.samples.get(*series) != Some(value);
             panic!("{:?} {scrape:#?}", expected.iter().filter(differs).collect::<Vec<_>>());
         }
     }
@@ -132,8 +134,11 @@ async fn known_traffic_is_counted_exactly() {
     receive(&mut echo).await;
     let mut stream = events(&operated, "/t/a").await;
     operated.until_clients(4).await;
-    let request = "POST /t/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\n";
-    assert!(served.ask(&format!("{request}Content-Length: 5\r\n\r\nhello")).await.contains(" 200 "));
+    let request =
+        "POST /t/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\n";
+    assert!(
+        served.ask(&format!("{request}Content-Length: 5\r\n\r\nhello")).await.contains(" 200 ")
+    );
     operated.post("/publish", &json!({"topic": "a", "data": "admin"})).await;
     let mut texts = Vec::new();
     for _ in 0..2 {
@@ -151,45 +156,50 @@ async fn known_traffic_is_counted_exactly() {
         let target = format!("/t/a?since={since}&wait=0");
         served.ask(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
     }
-    let length = |message: &sockeye::Message| f64::from(u32::try_from(message.len()).unwrap());
+    let length = |message: &sockeye::Message| {
+        f64::from(u32::try_from(message.as_text().unwrap().len()).unwrap())
+    };
     let out = length(&welcome) + length(&answer) + texts.iter().map(length).sum::<f64>();
     let command = f64::from(u32::try_from(subscribe.len()).unwrap());
-    let scrape = until(&operated, &[
-        ("sockeye_connections{transport=\"raw\"}", 1.0),
-        ("sockeye_connections{transport=\"json\"}", 1.0),
-        ("sockeye_connections{transport=\"echo\"}", 1.0),
-        ("sockeye_connections{transport=\"sse\"}", 1.0),
-        ("sockeye_connections{transport=\"poll\"}", 0.0),
-        ("sockeye_handshakes_total", 3.0),
-        ("sockeye_subscriptions", 3.0),
-        ("sockeye_topics", 1.0),
-        ("sockeye_history_messages", 3.0),
-        ("sockeye_messages_in_total{transport=\"raw\"}", 1.0),
-        ("sockeye_messages_out_total{transport=\"raw\"}", 3.0),
-        ("sockeye_bytes_in_total{transport=\"raw\"}", 6.0),
-        ("sockeye_bytes_out_total{transport=\"raw\"}", 16.0),
-        ("sockeye_messages_in_total{transport=\"json\"}", 1.0),
-        ("sockeye_bytes_in_total{transport=\"json\"}", command),
-        ("sockeye_messages_out_total{transport=\"json\"}", 4.0),
-        ("sockeye_bytes_out_total{transport=\"json\"}", out),
-        ("sockeye_messages_in_total{transport=\"echo\"}", 1.0),
-        ("sockeye_messages_out_total{transport=\"echo\"}", 1.0),
-        ("sockeye_bytes_out_total{transport=\"echo\"}", 4.0),
-        ("sockeye_messages_in_total{transport=\"http\"}", 1.0),
-        ("sockeye_bytes_in_total{transport=\"http\"}", 5.0),
-        ("sockeye_messages_in_total{transport=\"admin\"}", 1.0),
-        ("sockeye_messages_out_total{transport=\"sse\"}", 2.0),
-        ("sockeye_bytes_out_total{transport=\"sse\"}", 10.0),
-        ("sockeye_publish_seconds_count", 3.0),
-        ("sockeye_publish_seconds_bucket{le=\"+Inf\"}", 3.0),
-        ("sockeye_refused_total{code=\"bad_request\"}", 1.0),
-        ("sockeye_recover_total{result=\"gap\"}", 2.0),
-        ("sockeye_recover_total{result=\"complete\"}", 0.0),
-        ("sockeye_slow_total{policy=\"disconnect\"}", 0.0),
-        ("sockeye_handler_panics_total", 0.0),
-        ("sockeye_config_reload_failures_total", 0.0),
-        ("sockeye_draining", 0.0),
-    ])
+    let scrape = until(
+        &operated,
+        &[
+            ("sockeye_connections{transport=\"raw\"}", 1.0),
+            ("sockeye_connections{transport=\"json\"}", 1.0),
+            ("sockeye_connections{transport=\"echo\"}", 1.0),
+            ("sockeye_connections{transport=\"sse\"}", 1.0),
+            ("sockeye_connections{transport=\"poll\"}", 0.0),
+            ("sockeye_handshakes_total", 3.0),
+            ("sockeye_subscriptions", 3.0),
+            ("sockeye_topics", 1.0),
+            ("sockeye_history_messages", 3.0),
+            ("sockeye_messages_in_total{transport=\"raw\"}", 1.0),
+            ("sockeye_messages_out_total{transport=\"raw\"}", 3.0),
+            ("sockeye_bytes_in_total{transport=\"raw\"}", 6.0),
+            ("sockeye_bytes_out_total{transport=\"raw\"}", 16.0),
+            ("sockeye_messages_in_total{transport=\"json\"}", 1.0),
+            ("sockeye_bytes_in_total{transport=\"json\"}", command),
+            ("sockeye_messages_out_total{transport=\"json\"}", 4.0),
+            ("sockeye_bytes_out_total{transport=\"json\"}", out),
+            ("sockeye_messages_in_total{transport=\"echo\"}", 1.0),
+            ("sockeye_messages_out_total{transport=\"echo\"}", 1.0),
+            ("sockeye_bytes_out_total{transport=\"echo\"}", 4.0),
+            ("sockeye_messages_in_total{transport=\"http\"}", 1.0),
+            ("sockeye_bytes_in_total{transport=\"http\"}", 5.0),
+            ("sockeye_messages_in_total{transport=\"admin\"}", 1.0),
+            ("sockeye_messages_out_total{transport=\"sse\"}", 2.0),
+            ("sockeye_bytes_out_total{transport=\"sse\"}", 10.0),
+            ("sockeye_publish_seconds_count", 3.0),
+            ("sockeye_publish_seconds_bucket{le=\"+Inf\"}", 3.0),
+            ("sockeye_refused_total{code=\"bad_request\"}", 1.0),
+            ("sockeye_recover_total{result=\"gap\"}", 2.0),
+            ("sockeye_recover_total{result=\"complete\"}", 0.0),
+            ("sockeye_slow_total{policy=\"disconnect\"}", 0.0),
+            ("sockeye_handler_panics_total", 0.0),
+            ("sockeye_config_reload_failures_total", 0.0),
+            ("sockeye_draining", 0.0),
+        ],
+    )
     .await;
     assert!(scrape.get("sockeye_history_bytes") > 16.0);
     assert!(scrape.get("sockeye_rss_bytes") > 1_000_000.0);
@@ -203,7 +213,7 @@ async fn known_traffic_is_counted_exactly() {
 /// Ends the WebSockets in three ways and looks at how that is counted.
 async fn ends(
     operated: &Operated,
-    (mut raw, mut json, echo): (sockeye::WebSocket, sockeye::WebSocket, sockeye::WebSocket),
+    (raw, json, echo): (sockeye::WebSocket, sockeye::WebSocket, sockeye::WebSocket),
 ) {
     raw.close(1000.into(), "").await.unwrap();
     json.close(4321.into(), "made up").await.unwrap();
@@ -212,16 +222,19 @@ async fn ends(
     broken.send(0xf0 | TEXT, b"reserved bits").await;
     assert_eq!(broken.frame().await.unwrap().close_code(), Some(1002));
     drop(broken);
-    until(operated, &[
-        ("sockeye_closes_total{code=\"1000\"}", 1.0),
-        ("sockeye_closes_total{code=\"other\"}", 1.0),
-        ("sockeye_closes_total{code=\"1002\"}", 1.0),
-        ("sockeye_closes_total{code=\"1006\"}", 1.0),
-        ("sockeye_connections{transport=\"raw\"}", 0.0),
-        ("sockeye_connections{transport=\"json\"}", 0.0),
-        ("sockeye_connections{transport=\"echo\"}", 0.0),
-        ("sockeye_handshakes_total", 4.0),
-    ])
+    until(
+        operated,
+        &[
+            ("sockeye_closes_total{code=\"1000\"}", 1.0),
+            ("sockeye_closes_total{code=\"other\"}", 1.0),
+            ("sockeye_closes_total{code=\"1002\"}", 1.0),
+            ("sockeye_closes_total{code=\"1006\"}", 1.0),
+            ("sockeye_connections{transport=\"raw\"}", 0.0),
+            ("sockeye_connections{transport=\"json\"}", 0.0),
+            ("sockeye_connections{transport=\"echo\"}", 0.0),
+            ("sockeye_handshakes_total", 4.0),
+        ],
+    )
     .await;
 }
 
