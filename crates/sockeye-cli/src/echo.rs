@@ -25,13 +25,14 @@ impl Configured for Echoing {
     }
 
     fn default() -> Config {
-        let mut config = Config::default();
-        // It holds one message of a connection at a time, so longer ones do no harm.
-        config.max_message = 1 << 20;
-        // An echo has nothing that a stranger or a foreign page could steal.
-        config.allow_anonymous = true;
-        config.origins = vec![OriginEntry::any()];
-        config
+        Config {
+            // It holds one message of a connection at a time, so longer ones do no harm.
+            max_message: 1 << 20,
+            // An echo has nothing that a stranger or a foreign page could steal.
+            allow_anonymous: true,
+            origins: vec![OriginEntry::any()],
+            ..Config::default()
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use sockeye_server::serve::{self, ServeError, Site};
+use sockeye_server::serve::{self, ServeError, Site, Stopped};
+use sockeye_server::signals::Ending;
 
 use crate::config_args::{self, ConfigArgs, Configured};
 use crate::log::Log;
@@ -23,8 +24,17 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
     let served = serve::run(config, site, started, || args.read()).await;
     log.finish();
     match served {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Stopped::InOrder) => ExitCode::SUCCESS,
+        Ok(Stopped::AtOnce(Ending::Interrupt)) => ExitCode::from(INTERRUPTED),
+        Ok(Stopped::AtOnce(Ending::Terminate)) => ExitCode::FAILURE,
         Err(ServeError::Config(error)) => config_args::refuse(&error),
+        Err(ServeError::Listen(error)) => {
+            report(&format!("{error}; choose another address with --listen HOST:PORT"))
+        }
+        Err(ServeError::Tls(error)) => report(&format!("{error}; check --tls-cert and --tls-key")),
         Err(error) => report(&error.to_string()),
     }
 }
+
+/// The exit code of a program that Ctrl-C ends, as shells tell it: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;

@@ -11,18 +11,28 @@
 mod admin;
 #[path = "serve/command.rs"]
 mod command;
+#[path = "serve/doors.rs"]
+mod doors;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/frames.rs"]
 mod frames;
+#[path = "serve/hooks.rs"]
+mod hooks;
 #[path = "serve/http.rs"]
 mod http;
+#[path = "serve/killed.rs"]
+mod killed;
 #[path = "serve/log.rs"]
 mod log;
 #[path = "serve/metrics.rs"]
 mod metrics;
 #[path = "serve/operated.rs"]
 mod operated;
+#[path = "serve/operating.rs"]
+mod operating;
+#[path = "serve/recovering.rs"]
+mod recovering;
 mod scratch;
 #[path = "serve/support.rs"]
 mod support;

@@ -56,10 +56,6 @@ pub struct Stats {
     pub timers: usize,
     /// Subscribers of all topics together.
     pub subscriptions: usize,
-    /// How often somebody came back with a cursor and had missed nothing that it did not get.
-    pub recovered: u64,
-    /// How often somebody came back with a cursor and was told of a gap.
-    pub gaps: u64,
 }
 
 /// A part of the topics there are.
@@ -212,6 +208,11 @@ impl Hub {
         while self.handle_batch(now).is_some() {}
     }
 
+    /// Returns where the sequence stands: the id of the last message, whatever its topic.
+    pub fn cursor(&self) -> Id {
+        self.lock().cursor()
+    }
+
     /// Tells what the hub holds.
     pub fn stats(&self) -> Stats {
         let state = self.lock();
@@ -225,8 +226,6 @@ impl Hub {
             floor: state.registry.forgotten().floor(),
             timers: state.books.timers.len(),
             subscriptions: state.subscriptions,
-            recovered: state.recoveries.complete,
-            gaps: state.recoveries.with_gap,
         }
     }
 

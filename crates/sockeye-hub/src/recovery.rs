@@ -188,11 +188,6 @@ impl State {
             }
         }
         joined.recovered.sort_unstable_by_key(|message| message.id.seq);
-        match since {
-            Since::Now | Since::Oldest => {}
-            _ if joined.gaps.is_empty() => self.recoveries.complete += 1,
-            _ => self.recoveries.with_gap += 1,
-        }
         joined
     }
 }

@@ -24,7 +24,6 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// Subscribers of all topics.
     pub(crate) subscriptions: usize,
-    pub(crate) recoveries: Recoveries,
     epoch: Epoch,
     /// The number of the last message.
     seq: u64,
@@ -40,7 +39,6 @@ impl State {
             keys: Keys::new(limits.keys, limits.key_age),
             limits,
             subscriptions: 0,
-            recoveries: Recoveries::default(),
             epoch,
             seq: 0,
             now: Duration::ZERO,
@@ -214,13 +212,6 @@ impl State {
         }
         Some(())
     }
-}
-
-/// What became of those who came back with a cursor.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Recoveries {
-    pub(crate) complete: u64,
-    pub(crate) with_gap: u64,
 }
 
 /// Where a cursor stands.

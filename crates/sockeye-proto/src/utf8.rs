@@ -173,8 +173,9 @@ impl MessageBuf {
         self.bytes.is_empty()
     }
 
-    /// Appends `data`, unmasked, growing with what arrived and never with what was announced.
-    /// `longest` is what the message may come to; the buffer does not outgrow it.
+    /// Appends `data`, unmasked, growing with what arrived and never with what was announced alone.
+    /// `announced` is what the message comes to as far as is known, `longest` what it may; the buffer
+    /// does not outgrow that.
     ///
     /// # Errors
     /// The allocator's refusal.
@@ -182,9 +183,10 @@ impl MessageBuf {
         &mut self,
         data: &[u8],
         key: Option<Key>,
+        announced: u64,
         longest: usize,
     ) -> Result<(), NoMemory> {
-        self.reserve(data.len(), longest)?;
+        self.reserve(data.len(), usize::try_from(announced).unwrap_or(usize::MAX), longest)?;
         match key {
             Some(key) => mask::append(&mut self.bytes, data, key),
             None => self.bytes.extend_from_slice(data),
@@ -193,14 +195,16 @@ impl MessageBuf {
     }
 
     /// Makes room for `more` bytes: twice the room each time, so that growing costs no more than the
-    /// bytes do, but no more than `longest` unless it must.
-    fn reserve(&mut self, more: usize, longest: usize) -> Result<(), NoMemory> {
+    /// bytes do, or four times what has arrived if so much is announced, so that a long frame is seldom
+    /// moved; but no more than `longest` unless it must.
+    fn reserve(&mut self, more: usize, announced: usize, longest: usize) -> Result<(), NoMemory> {
         let (len, room) = (self.bytes.len(), self.bytes.capacity());
         if more <= room - len {
             return Ok(());
         }
-        let doubled = room.saturating_mul(2).min(longest);
-        let room = more.max(doubled.saturating_sub(len));
+        let ahead = (len + more).saturating_mul(4).min(announced);
+        let whole = room.saturating_mul(2).max(ahead).min(longest);
+        let room = more.max(whole.saturating_sub(len));
         self.bytes.try_reserve_exact(room).map_err(|_| NoMemory(room))
     }
 
@@ -441,14 +445,14 @@ mod tests {
     #[test]
     fn a_buffer_hands_out_text_only_when_every_byte_was_checked() {
         let mut buffer = MessageBuf::default();
-        buffer.append("é".as_bytes(), None, 100).unwrap();
+        buffer.append("é".as_bytes(), None, 2, 100).unwrap();
         assert!(buffer.text().is_none(), "not checked yet");
         buffer.check().unwrap();
         assert_eq!(buffer.text().unwrap().as_str(), "é");
-        buffer.append(&[0xe2, 0x82], None, 100).unwrap();
+        buffer.append(&[0xe2, 0x82], None, 4, 100).unwrap();
         buffer.check().unwrap();
         assert!(buffer.text().is_none(), "the euro sign is not complete");
-        buffer.append(&[0xac], None, 100).unwrap();
+        buffer.append(&[0xac], None, 5, 100).unwrap();
         buffer.check().unwrap();
         assert_eq!(buffer.text().unwrap().into_string(), "é€");
         assert!(buffer.is_empty(), "moved out, not copied");

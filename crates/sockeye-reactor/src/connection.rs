@@ -14,7 +14,7 @@ use sockeye_proto::{
 
 use crate::local::{Backlog, Local, Publication};
 use crate::socket::Socket;
-use crate::system::{Happening, Network, System};
+use crate::system::{Happening, System};
 use crate::topics::{Moved, Subscriptions};
 
 /// A connection and all that is kept for it.
@@ -56,6 +56,15 @@ struct State {
     wants_drain: bool,
     /// Under what its messages are counted.
     class: u8,
+}
+
+impl State {
+    /// Takes note that the socket refused bytes for good. It may be whole but for this, and then reading
+    /// never finds an end.
+    fn break_off(&mut self) {
+        self.sending_over = true;
+        self.broken = true;
+    }
 }
 
 /// What the thread lends to the connection whose turn it is.
@@ -325,13 +334,15 @@ impl<H: Handler, S: System> Conn<H, S> {
     /// Hands messages on while there is room for answers. Returns how many bytes they took, and
     /// whether there may be more events.
     fn hand_on(&mut self, bytes: &mut [u8], turn: &mut Turn<'_, H, S>) -> (usize, bool) {
-        let Self { core, handler, subscriptions, state, .. } = self;
-        let mut events = core.receive(bytes, turn.now, turn.out);
-        let (index, local) = (turn.index, &mut *turn.local);
+        let Self { core, handler, subscriptions, state, socket, unsent, .. } = self;
+        let Turn { index, system, now, out, local, .. } = turn;
+        let mut way = Way { socket, system, is_free: unsent.is_none() && !state.sending_over };
+        let mut events = core.receive(bytes, *now, out);
         while let Some(result) = events.next_with(|event, reply| {
             if let Event::Message(message) = event {
                 local.traffic.received(state.class, message.as_ref());
-                let outbox = Outbox { reply, subscriptions, state, index, local };
+                let (index, way) = (*index, &mut way);
+                let outbox = Outbox { reply, subscriptions, state, index, local, way };
                 outbox.call(handler, |handler, out| handler.message(message.as_ref(), out));
             }
             !reply.connection().has_room()
@@ -351,10 +362,11 @@ impl<H: Handler, S: System> Conn<H, S> {
 
     /// Calls the handler outside of any message, and writes what it sends.
     fn call(&mut self, turn: &mut Turn<'_, H, S>, act: impl FnOnce(&mut H, &mut Out<'_>)) {
-        let Self { core, handler, subscriptions, state, .. } = self;
-        let reply = &mut Reply::new(core, turn.out, turn.now);
-        let (index, local) = (turn.index, &mut *turn.local);
-        Outbox { reply, subscriptions, state, index, local }.call(handler, act);
+        let Self { core, handler, subscriptions, state, socket, unsent, .. } = self;
+        let Turn { index, system, now, out, local, .. } = turn;
+        let way = &mut Way { socket, system, is_free: unsent.is_none() && !state.sending_over };
+        let reply = &mut Reply::new(core, out, *now);
+        Outbox { reply, subscriptions, state, index: *index, local, way }.call(handler, act);
         self.write(turn);
     }
 
@@ -403,10 +415,8 @@ impl<H: Handler, S: System> Conn<H, S> {
                         self.core.written(0, now, bytes);
                         return written;
                     }
-                    // The socket may be whole but for this, and then reading never finds an end.
                     Err(_) => {
-                        self.state.sending_over = true;
-                        self.state.broken = true;
+                        self.state.break_off();
                         continue;
                     }
                 }
@@ -462,15 +472,43 @@ impl<H: Handler, S: System> Conn<H, S> {
 }
 
 /// What a handler sends through, during its turn.
-struct Outbox<'t, 'r, H, N: Network> {
+struct Outbox<'t, 'r, 'w, H, S: System> {
     reply: &'t mut Reply<'r, Server>,
     subscriptions: &'t mut Subscriptions,
     state: &'t mut State,
     index: u32,
-    local: &'t mut Local<H, N>,
+    local: &'t mut Local<H, S::Network>,
+    way: &'t mut Way<'w, S>,
 }
 
-impl<H: Handler, N: Network> Outbox<'_, '_, H, N> {
+/// The way out for messages that are too long to be gathered.
+struct Way<'t, S: System> {
+    socket: &'t mut Socket<S>,
+    system: &'t mut S,
+    /// Nothing waits from before.
+    is_free: bool,
+}
+
+impl<S: System> Way<'_, S> {
+    /// Writes as much as leaves at once; returns how much need not be written any more.
+    fn write(&mut self, state: &mut State, waiting: &[u8], payload: &[u8]) -> usize {
+        match self.socket.write_both(self.system, waiting, payload) {
+            Ok(count) => count,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
+            {
+                0
+            }
+            Err(_) => {
+                state.break_off();
+                self.is_free = false;
+                waiting.len() + payload.len()
+            }
+        }
+    }
+}
+
+impl<H: Handler, S: System> Outbox<'_, '_, '_, H, S> {
     /// Calls the handler; where it panics, its connection closes.
     fn call(mut self, handler: &mut H, act: impl FnOnce(&mut H, &mut Out<'_>)) {
         if !guard(handler, |handler| act(handler, &mut Out::new(&mut self))) {
@@ -479,9 +517,21 @@ impl<H: Handler, N: Network> Outbox<'_, '_, H, N> {
     }
 }
 
-impl<H: Handler, N: Network> Outlet for Outbox<'_, '_, H, N> {
+impl<H: Handler, S: System> Outbox<'_, '_, '_, H, S> {
+    /// Sends a message that is long on the way past the buffer of answers, if that is free.
+    fn try_long(&mut self, message: MessageRef<'_>, options: SendOptions) -> Option<Sent> {
+        let Self { reply, state, way, .. } = self;
+        if !way.is_free || message.as_bytes().len() < S::READ {
+            return None;
+        }
+        reply.offer_through(message, options, |waiting, it| way.write(state, waiting, it))
+    }
+}
+
+impl<H: Handler, S: System> Outlet for Outbox<'_, '_, '_, H, S> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        let sent = self.reply.offer(message, options);
+        let long_one = self.try_long(message, options);
+        let sent = long_one.unwrap_or_else(|| self.reply.offer(message, options));
         self.state.wants_drain |= sent != Sent::Ok;
         if sent != Sent::Dropped {
             self.local.traffic.sent(self.state.class, message);

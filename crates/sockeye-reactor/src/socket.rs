@@ -54,6 +54,21 @@ impl<S: System> Socket<S> {
         }
     }
 
+    /// As [`write`](Self::write), for two runs of bytes that leave as one where they can.
+    pub(crate) fn write_both(
+        &mut self,
+        system: &mut S,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => system.write_both(socket, first, second),
+            #[cfg(feature = "tls")]
+            // Its session copies what it takes anyway.
+            Self::Tls(tls) => tls.write(system, first),
+        }
+    }
+
     /// Tells whether some of what was taken has not left: a TLS session keeps what the socket has no
     /// room for.
     pub(crate) fn holds_back(&self) -> bool {

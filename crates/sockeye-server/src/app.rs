@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::crowd::{Crowd, CrowdLimits};
 use crate::fetch::Fetcher;
+use crate::hook::Hooks;
 use crate::http::{HttpLimits, Topics};
 use crate::metrics::Metrics;
 use crate::plane::{Alarms, DataPlane, Form};
@@ -219,6 +220,11 @@ fn policy(config: &Config, fetcher: &Fetcher) -> Result<Policy, ConfigError> {
     policy.api_keys = config.api_keys()?;
     policy.credential_rules = config.credential_rules();
     policy.origins = config.origins();
+    let hooks = config.hooks()?;
+    if !hooks.is_empty() {
+        let (secret, timeout) = (config.hook_secret()?, config.auth.webhook.timeout);
+        policy.hooks = Some(Arc::new(Hooks::new(fetcher.clone(), hooks, secret, timeout)));
+    }
     Ok(policy)
 }
 
@@ -243,6 +249,7 @@ fn service(
         hub: hub.clone(),
         clock: clock.clone(),
         clients: clients.clone(),
+        hooks: policy.hooks.clone(),
         auth: Arc::new(policy.auth.clone()),
         settings,
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sockeye::{HandedOver, Incoming, Rejection, Server};
-use sockeye_hub::{Label, Since, TopicName};
+use sockeye_hub::{Label, TopicName};
 
 use crate::app::App;
 use crate::auth::{Act, ClientRequest, CredentialError, Credentials, Denied, Grant};
@@ -24,7 +24,7 @@ use crate::crowd::Ticket;
 use crate::guest::Guest;
 use crate::http::ask;
 use crate::http::problem::Problem;
-use crate::plane::{Echo, Form, Json, Publishing, Raw, Relay, Service};
+use crate::plane::{Echo, Form, From, Json, Publishing, Raw, Relay, Service};
 use crate::policy::Policy;
 use crate::protocol::SUBPROTOCOL;
 
@@ -37,7 +37,7 @@ pub(crate) const RAW: &str = "sockeye.v1.raw";
 struct Knock {
     form: Form,
     topics: Vec<TopicName>,
-    since: Since,
+    from: From,
     policy: Arc<Policy>,
     number: u64,
     who: Credentials,
@@ -114,10 +114,11 @@ impl Knock {
             Some(_) if speaks_json => (Form::Json, ask::topics_of(uri, &app.http_limits)?),
             Some(_) => (Form::Raw, ask::topics_of(uri, &app.http_limits)?),
         };
-        let since = ask::since_of(uri, incoming.headers()).unwrap_or(Since::Now);
+        let from = ask::since_of(uri, incoming.headers());
+        let from = from.map_or_else(|| From::Arrival(app.hub.cursor()), From::Cursor);
         let number = app.clients.number();
         let who = credentials(app, number, incoming, &policy).map_err(Denied::from)?;
-        let mut knock = Self { form, topics, since, policy, number, who, ticket, answer: None };
+        let mut knock = Self { form, topics, from, policy, number, who, ticket, answer: None };
         knock.answer = knock.decide(app);
         Ok(knock)
     }
@@ -175,14 +176,14 @@ impl Knock {
                 return Service::refused(&denied);
             }
         };
-        let (app, Self { form, topics, since, .. }) = (app.clone(), self);
+        let (app, Self { form, topics, from, .. }) = (app.clone(), self);
         match form {
             Form::Raw => {
                 let publishing = publishing(&app, &guest, topics.first());
-                Service::Raw(Box::new(Raw::new(app, topics, since, guest, publishing)))
+                Service::Raw(Box::new(Raw::new(app, topics, from, guest, publishing)))
             }
             Form::Json => match Label::new(&guest.client.id) {
-                Ok(name) => Service::Json(Box::new(Json::new(app, guest, name, topics, since))),
+                Ok(name) => Service::Json(Box::new(Json::new(app, guest, name, topics, from))),
                 Err(_) => Service::Refused(sockeye::CloseCode::INTERNAL, "internal"),
             },
         }
@@ -193,9 +194,11 @@ impl Knock {
 fn publishing(app: &Arc<App>, guest: &Arc<Guest>, topic: Option<&TopicName>) -> Publishing {
     let Some(topic) = topic else { return Publishing::Refused };
     match guest.permit_now(Act::Publish, topic, app.clock.wall()) {
-        Some(Ok(())) => Publishing::Allowed,
+        Some(Ok(())) if !guest.has_hook(topic) => Publishing::Allowed,
         Some(Err(_)) => Publishing::Refused,
-        None => Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone())),
+        Some(Ok(())) | None => {
+            Publishing::Asked(Relay::new(app.clone(), topic.clone(), guest.clone()))
+        }
     }
 }
 

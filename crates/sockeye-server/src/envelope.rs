@@ -85,6 +85,15 @@ fn reason(reason: GapReason) -> &'static str {
     }
 }
 
+/// Appends a payload as an object of its own.
+pub fn write_payload_object(out: &mut String, payload: &Payload) {
+    let at = out.len();
+    write_payload(out, payload);
+    // In place of the comma between members.
+    out.replace_range(at..=at, "{");
+    out.push('}');
+}
+
 /// Appends a payload as the next member of an object: `data` for text, `base64` for bytes.
 pub fn write_payload(out: &mut String, payload: &Payload) {
     let bytes = payload.bytes();

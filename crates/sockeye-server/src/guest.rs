@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sockeye_hub::TopicName;
+use sockeye_hub::{Publication, TopicName};
 use tokio::runtime::Handle;
 
 use crate::auth::{Act, Auth, Client, Credentials, Denied, Grant};
+use crate::hook::Answer;
 use crate::policy::Policy;
 
 /// Who was admitted, and what it may do. A back end that wants to know that a client has gone is
@@ -52,6 +53,39 @@ impl Guest {
         topic: &TopicName,
     ) -> Result<(), Denied> {
         self.policy.auth.permit(act, (&self.client, grant), topic).await
+    }
+
+    /// Tells whether somebody answers what it publishes to a topic.
+    pub(crate) fn has_hook(&self, topic: &TopicName) -> bool {
+        self.policy.hooks.as_ref().is_some_and(|hooks| hooks.has(topic))
+    }
+
+    /// Finds out what becomes of what it publishes, if it may.
+    ///
+    /// # Errors
+    /// Why nothing.
+    pub(crate) async fn relay(
+        &self,
+        grant: &Grant,
+        publication: Publication,
+    ) -> Result<Answer, Denied> {
+        self.permit_as(grant, Act::Publish, &publication.topic).await?;
+        self.answer(grant, publication).await
+    }
+
+    /// Finds out what becomes of what it publishes and may publish.
+    ///
+    /// # Errors
+    /// Why nothing.
+    pub(crate) async fn answer(
+        &self,
+        grant: &Grant,
+        publication: Publication,
+    ) -> Result<Answer, Denied> {
+        match &self.policy.hooks {
+            Some(hooks) => hooks.ask(publication, (&self.client, grant), SystemTime::now()).await,
+            None => Ok(Answer { publish: Some(publication), reply: None }),
+        }
     }
 
     /// Finds out what another token of it allows.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sockeye_proto::handshake::{Origins, Scheme};
 
 use crate::auth::{ApiKeys, Auth, CredentialRules};
+use crate::hook::Hooks;
 
 /// What the configuration says of clients and pages.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Policy {
     pub auth: Auth,
     /// The keys of back ends, which may do everything.
     pub api_keys: ApiKeys,
+    /// Who answers what is published; `None` for nobody.
+    pub hooks: Option<Arc<Hooks>>,
     /// Where credentials are looked for.
     pub credential_rules: CredentialRules,
     /// The pages that may use the server, besides its own.
@@ -27,6 +30,7 @@ impl Policy {
         Self {
             auth,
             api_keys: ApiKeys::default(),
+            hooks: None,
             credential_rules: CredentialRules::default(),
             origins: Origins::Same,
             scheme: Scheme::Unknown,

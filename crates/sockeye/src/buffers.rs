@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 /// Bytes read at a time, at most: a large message then takes few reads, and the buffer stays in the
 /// cache.
-const READ: usize = 256 << 10;
+pub(crate) const READ: usize = 256 << 10;
 
 /// The most that a write buffer may keep between uses, in bytes: the answer to a message of the size
 /// that servers take by default fits, and is not allocated anew each time.

@@ -1,5 +1,6 @@
 //! Transports: what a WebSocket can run over.
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
 #[cfg(feature = "server")]
@@ -123,6 +124,23 @@ impl AsyncWrite for AnyIo {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         each!(self, io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Kind::Tcp(io) => io.is_write_vectored(),
+            #[cfg(feature = "rustls")]
+            Kind::Tls(io) => io.is_write_vectored(),
+            Kind::Boxed(io) => io.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -14,9 +14,14 @@ impl Scratch {
 
     /// Writes a file and returns its path.
     pub(crate) fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.path(name);
         std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
+        path
+    }
+
+    /// Returns the path of a file that need not be there.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
     }
 }
 

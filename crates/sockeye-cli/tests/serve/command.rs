@@ -63,9 +63,14 @@ async fn the_environment_sets_what_flags_do_not() {
 async fn an_address_that_cannot_be_listened_on_is_one_line_that_says_what_to_do() {
     let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = holder.local_addr().unwrap().to_string();
-    for address in ["nonsense", "127.0.0.1", "127.0.0.1:99999", "192.0.2.1:0", &taken] {
-        for name in ["serve", "echo"] {
-            let ended = run(&[name, "--listen", address]).await;
+    for address in ["nonsense", "127.0.0.1", "127.0.0.1:99999"] {
+        let ended = run(&["serve", "--listen", address]).await;
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{ended:?}");
+        assert!(ended.stderr.starts_with("--listen: ") && ended.stderr.contains(address));
+    }
+    for address in ["192.0.2.1:0", &taken] {
+        for command in [&["serve", "--allow-anonymous"][..], &["echo"]] {
+            let ended = run(&[command, &["--listen", address]].concat()).await;
             assert_eq!(ended.code, Some(1), "{ended:?}");
             assert_eq!(ended.stdout, "");
             assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");

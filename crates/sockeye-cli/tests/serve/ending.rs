@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::support::{CLOSE, Served, TEXT};
 
 #[tokio::test]
-async fn told_to_stop_it_closes_every_websocket_with_1001_and_exits_with_0() {
+async fn told_to_stop_it_closes_every_websocket_with_1012_and_exits_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         for (name, path) in [("serve", "/t/x"), ("serve", "/echo"), ("echo", "/")] {
             let served = Served::start(&[name]).await;
@@ -18,8 +18,8 @@ async fn told_to_stop_it_closes_every_websocket_with_1001_and_exits_with_0() {
             }
             served.signal(signal);
             for client in &mut clients {
-                assert_eq!(client.frame().await.unwrap().close_code(), Some(1001));
-                client.send(0x80 | CLOSE, &1001u16.to_be_bytes()).await;
+                assert_eq!(client.frame().await.unwrap().close_code(), Some(1012));
+                client.send(0x80 | CLOSE, &1012u16.to_be_bytes()).await;
                 assert_eq!(client.frame().await, None);
             }
             // A client that keeps its half open would be waited for.
@@ -51,7 +51,7 @@ async fn a_client_that_hangs_holds_the_end_up_no_longer_than_the_drain() {
     let ended = served.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
-    assert_eq!(silent.frame().await.unwrap().close_code(), Some(1001));
+    assert_eq!(silent.frame().await.unwrap().close_code(), Some(1012));
     drop((idle, half));
 }
 

@@ -55,7 +55,7 @@ async fn every_page_comes_over_one_connection() {
 #[tokio::test]
 async fn a_websocket_path_without_an_upgrade_is_426_and_says_what_to_speak() {
     let (serve, echo) = (Served::start(&["serve"]).await, Served::start(&["echo"]).await);
-    for (served, path) in [(&serve, "/echo"), (&serve, "/t/x"), (&echo, "/"), (&echo, "/a/b")] {
+    for (served, path) in [(&serve, "/echo"), (&serve, "/ws"), (&echo, "/"), (&echo, "/a/b")] {
         let mut raw = served.raw().await;
         raw.write(get(path).as_bytes()).await;
         let answer = raw.response().await.to_ascii_lowercase();

@@ -5,11 +5,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use sockeye::{Message, WebSocket};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::timeout;
+
+use crate::scratch::Scratch;
 
 /// No step of a test takes longer on a machine that is not stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,6 +67,12 @@ impl Served {
         Self::spawn(command(args).args(["--listen", "127.0.0.1:0"])).await
     }
 
+    /// Starts serving with a configuration.
+    pub(crate) async fn configured(scratch: &Scratch, config: &str) -> Self {
+        let file = scratch.write("sockeye.toml", config);
+        Self::start(&["serve", "--config", &file]).await
+    }
+
     pub(crate) async fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -109,6 +119,27 @@ impl Served {
         sockeye::connect(&format!("ws://{}{path}", self.address)).await.unwrap()
     }
 
+    /// Opens a WebSocket by hand, with more headers.
+    pub(crate) async fn open_with(&self, path: &str, headers: &[(&str, &str)]) -> Raw {
+        let mut raw = self.raw().await;
+        raw.write(handshake_with(path, headers).as_bytes()).await;
+        let head = raw.head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        raw
+    }
+
+    /// Publishes over HTTP, and returns the message's id.
+    pub(crate) async fn publish(&self, topic: &str, text: &str) -> String {
+        let (length, host) = (text.len(), self.address);
+        let request = format!(
+            "POST /t/{topic} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{text}"
+        );
+        let answer = self.ask(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answer.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
     /// Sends one request and returns all of the answer, to the end of the connection.
     pub(crate) async fn ask(&self, request: &str) -> String {
         let mut raw = self.raw().await;
@@ -119,6 +150,11 @@ impl Served {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Waits for its end; what it printed after the first line is all of `stdout`.
@@ -134,12 +170,59 @@ impl Served {
     }
 }
 
+/// A back end that answers questions of JSON.
+pub(crate) struct BackEnd {
+    pub(crate) address: SocketAddr,
+    /// What it was asked and has answered.
+    pub(crate) questions: UnboundedReceiver<Value>,
+}
+
+impl BackEnd {
+    pub(crate) async fn start(answer: impl Fn(&Value) -> String + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, questions) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut io, _)) = listener.accept().await {
+                let question = read_json(&mut io).await;
+                let body = answer(&question);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                io.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                let _ = asked.send(question);
+            }
+        });
+        Self { address, questions }
+    }
+}
+
+/// Reads a request whose body is JSON.
+async fn read_json(io: &mut TcpStream) -> Value {
+    let mut bytes = Vec::new();
+    loop {
+        assert!(io.read_buf(&mut bytes).await.unwrap() > 0);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((_, body)) = text.split_once("\r\n\r\n") else { continue };
+        if let Ok(question) = serde_json::from_str(body) {
+            return question;
+        }
+    }
+}
+
 /// The request of RFC 6455 section 1.3, without its extras.
 pub(crate) fn handshake(path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
+}
+
+/// The request of [`handshake`] with more headers.
+pub(crate) fn handshake_with(path: &str, headers: &[(&str, &str)]) -> String {
+    let lines: Vec<_> =
+        headers.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+    let head = handshake(path);
+    let head = head.strip_suffix("\r\n\r\n").unwrap();
+    format!("{head}{}\r\n\r\n", lines.concat())
 }
 
 /// A frame as a server sent it.
@@ -152,6 +235,15 @@ pub(crate) struct Frame {
 impl Frame {
     pub(crate) fn opcode(&self) -> u8 {
         self.first & 0x0f
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.opcode(), TEXT, "{self:?}");
+        std::str::from_utf8(&self.payload).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(self.text()).unwrap()
     }
 
     pub(crate) fn close_code(&self) -> Option<u16> {
@@ -183,26 +275,41 @@ impl Raw {
 
     /// Reads up to the blank line that ends a head.
     pub(crate) async fn head(&mut self) -> String {
+        self.try_head().await.expect("the head ends")
+    }
+
+    /// As [`head`](Self::head); `None` where the connection ends first.
+    pub(crate) async fn try_head(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.received.windows(4).position(|four| four == b"\r\n\r\n") {
                 let rest = self.received.split_off(at + 4);
-                return String::from_utf8(std::mem::replace(&mut self.received, rest)).unwrap();
+                let head = std::mem::replace(&mut self.received, rest);
+                return Some(String::from_utf8(head).unwrap());
             }
-            assert!(self.more().await, "the head ends");
+            if !self.more().await {
+                return None;
+            }
         }
     }
 
     /// Reads a response with its body.
     pub(crate) async fn response(&mut self) -> String {
-        let head = self.head().await;
+        self.try_response().await.expect("the response ends")
+    }
+
+    /// As [`response`](Self::response); `None` where the connection ends first.
+    pub(crate) async fn try_response(&mut self) -> Option<String> {
+        let head = self.try_head().await?;
         let lower = head.to_ascii_lowercase();
         let length =
             lower.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
         let length = length.parse().unwrap();
         while self.received.len() < length {
-            assert!(self.more().await, "the body ends");
+            if !self.more().await {
+                return None;
+            }
         }
-        head + &String::from_utf8(self.received.drain(..length).collect()).unwrap()
+        Some(head + &String::from_utf8(self.received.drain(..length).collect()).unwrap())
     }
 
     /// Reads a frame; `None` at the end of the stream.

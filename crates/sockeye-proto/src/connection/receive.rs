@@ -434,7 +434,7 @@ impl<R: Role> Events<'_, R> {
         let arrived = self.input.get(range.clone()).unwrap_or_default();
         let longest = self.connection.config.limits.message;
         let message = &mut self.connection.inbound.keep()?.message;
-        message.append(arrived, frame.mask, longest)?;
+        message.append(arrived, frame.mask, open.announced, longest)?;
         if open.kind == Kind::Text {
             message.check().map_err(not_utf8)?;
         }

@@ -70,10 +70,30 @@ impl<'a, R: Role> Reply<'a, R> {
 
     /// Sends a message for a [`Handler`](crate::handler::Handler), and tells what became of it.
     pub fn offer(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        match self.send(message, options) {
-            Ok(()) if self.connection.is_above_high_water() => Sent::Buffered,
-            Ok(()) => Sent::Ok,
-            Err(_) => Sent::Dropped,
+        let sent = self.send(message, options);
+        self.outcome(sent.is_ok())
+    }
+
+    /// As [`offer`](Self::offer), for a transport that takes bytes at once: `write` gets what waits and
+    /// the payload behind it, and returns how many bytes have left. A long payload is then not copied
+    /// as far as it has left. Nothing may wait elsewhere that is to leave before. `None`, and nothing was
+    /// sent, for what does not go out as it is: masked, compressed or in fragments.
+    pub fn offer_through(
+        &mut self,
+        message: MessageRef<'_>,
+        options: SendOptions,
+        write: impl FnOnce(&[u8], &[u8]) -> usize,
+    ) -> Option<Sent> {
+        let Self { connection, out, now } = self;
+        let sent = connection.send_through(message, options, *now, out, write);
+        (sent != Ok(false)).then(|| self.outcome(sent.is_ok()))
+    }
+
+    fn outcome(&self, is_taken: bool) -> Sent {
+        match is_taken {
+            true if self.connection.is_above_high_water() => Sent::Buffered,
+            true => Sent::Ok,
+            false => Sent::Dropped,
         }
     }
 
@@ -141,5 +161,36 @@ mod tests {
         for read in 1..=again.len() {
             assert_eq!(echo(&again, read, 2), expected, "{read}");
         }
+    }
+
+    #[test]
+    fn however_much_of_a_message_leaves_at_once_it_goes_out_as_it_would_in_one_buffer() {
+        let (waiting, message) = (b"\x89\x00", MessageRef::Binary(b"0123456789"));
+        for leaving in 0..=14 {
+            let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
+            let (mut out, mut left) = (Vec::new(), Vec::new());
+            connection.ping(b"", &mut out).unwrap();
+            let options = SendOptions::default();
+            let mut reply = Reply::new(&mut connection, &mut out, NOW);
+            let sent = reply.offer_through(message, options, |waiting, payload| {
+                left = [waiting, payload].concat();
+                left.truncate(leaving);
+                leaving
+            });
+            assert_eq!((sent, connection.queued()), (Some(Sent::Ok), out.len()));
+            left.append(&mut out);
+            assert_eq!(left, [waiting, &b"\x82\x0a0123456789"[..]].concat(), "{leaving}");
+        }
+    }
+
+    #[test]
+    fn a_message_in_fragments_does_not_leave_at_once() {
+        let mut connection = Connection::new(Server, Arc::new(Config::server()), NOW);
+        let mut out = Vec::new();
+        let fragment = core::num::NonZeroUsize::new(1);
+        let options = SendOptions { fragment, ..SendOptions::default() };
+        let mut reply = Reply::new(&mut connection, &mut out, NOW);
+        let sent = reply.offer_through(MessageRef::Text("hi"), options, |_, _| unreachable!());
+        assert_eq!((sent, &out[..]), (None, &b""[..]));
     }
 }

@@ -101,6 +101,46 @@ impl<R: Role> Connection<R> {
         self.send_payload(message.kind(), message.as_bytes(), options, out)
     }
 
+    /// Sends a message over a transport that takes bytes at once: `write` gets what waits in `out` and
+    /// the payload behind it, and returns how many bytes have left. Only what has not is copied. Returns
+    /// whether it did so: where the payload does not go out as it is, nothing has happened.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[cold]
+    pub(super) fn send_through(
+        &mut self,
+        message: MessageRef<'_>,
+        options: SendOptions,
+        now: Time,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&[u8], &[u8]) -> usize,
+    ) -> Result<bool, Error> {
+        let payload = message.as_bytes();
+        if !self.goes_out_as_it_is(payload, options) {
+            return Ok(false);
+        }
+        self.check_whole(payload.len())?;
+        // For the case that nothing leaves: behind the header there is no way back.
+        memory::reserve(out, frame::MAX_HEADER + payload.len())?;
+        let start = out.len();
+        let (opcode, len) = (Opcode::from(message.kind()), payload.len() as u64);
+        let header = Header { fin: true, compressed: false, opcode, mask: None, len };
+        frame::append(out, &header, &[])?;
+        self.outbound.queued += out.len() - start + payload.len();
+        let count = write(out, payload);
+        let left = payload.get(count.saturating_sub(out.len())..).unwrap_or_default();
+        out.drain(..count.min(out.len()));
+        out.extend_from_slice(left);
+        self.written(count, now, out);
+        Ok(true)
+    }
+
+    /// Whether the payload stands in the one frame of its message as it is here.
+    fn goes_out_as_it_is(&self, payload: &[u8], options: SendOptions) -> bool {
+        self.is_server() && options.fragment.is_none() && !self.tries_to_compress(payload, options)
+    }
+
     /// Appends a message whose payload is known to be of its kind.
     pub(crate) fn send_payload(
         &mut self,
@@ -379,6 +419,19 @@ impl<R: Role> Connection<R> {
         self.append_raw(opcode, fin, false, bytes, out)
     }
 
+    /// Whether compressing was agreed and may pay.
+    #[cfg(feature = "deflate")]
+    fn tries_to_compress(&self, payload: &[u8], options: SendOptions) -> bool {
+        let threshold = self.compression.as_ref().map(|compression| compression.threshold);
+        options.compress == Compress::Auto && threshold.is_some_and(|least| payload.len() >= least)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn tries_to_compress(&self, _: &[u8], _: SendOptions) -> bool {
+        false
+    }
+
     /// Appends the message compressed, if that was agreed and pays. Returns whether it did.
     #[cfg(feature = "deflate")]
     fn try_compressed(
@@ -388,12 +441,12 @@ impl<R: Role> Connection<R> {
         options: SendOptions,
         out: &mut Vec<u8>,
     ) -> Result<bool, Error> {
+        if !self.tries_to_compress(payload, options) {
+            return Ok(false);
+        }
         let Some(compression) = self.compression.as_deref_mut() else {
             return Ok(false);
         };
-        if options.compress == Compress::Never || payload.len() < compression.threshold {
-            return Ok(false);
-        }
         let Some(deflated) = compression.compress(payload)? else {
             return Ok(false);
         };

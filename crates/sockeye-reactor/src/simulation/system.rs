@@ -185,6 +185,15 @@ impl System for Kernel {
         written
     }
 
+    fn write_both(
+        &mut self,
+        stream: &mut Stream,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize> {
+        self.write(stream, &[first, second].concat())
+    }
+
     fn shut_down(&mut self, stream: &mut Stream) -> io::Result<()> {
         let mut machine = self.machine.lock();
         machine.fault(Call::ShutDown, Some(stream.link))?;

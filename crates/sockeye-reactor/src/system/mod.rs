@@ -54,6 +54,14 @@ pub(crate) trait System: 'static {
     /// Writes as much as there is room for.
     fn write(&mut self, socket: &mut Self::Socket, bytes: &[u8]) -> io::Result<usize>;
 
+    /// As [`write`](Self::write), for two runs of bytes that leave as one.
+    fn write_both(
+        &mut self,
+        socket: &mut Self::Socket,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize>;
+
     /// Ends the sending half.
     fn shut_down(&mut self, socket: &mut Self::Socket) -> io::Result<()>;
 

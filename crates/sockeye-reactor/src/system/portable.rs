@@ -2,7 +2,7 @@
 
 #[cfg(unix)]
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use sockeye_proto::Time;
 
 use super::{Happening, System, Tcp, Wake};
 use crate::clock;
-use calls::{receive, send};
+use calls::{receive, send, send_both};
 
 /// A poller and what it watches.
 pub(crate) struct Portable {
@@ -116,6 +116,15 @@ impl System for Portable {
         send(socket, bytes)
     }
 
+    fn write_both(
+        &mut self,
+        socket: &mut MioStream,
+        first: &[u8],
+        second: &[u8],
+    ) -> io::Result<usize> {
+        send_both(socket, &[IoSlice::new(first), IoSlice::new(second)])
+    }
+
     fn shut_down(&mut self, socket: &mut MioStream) -> io::Result<()> {
         socket.shutdown(Shutdown::Write)
     }
@@ -132,7 +141,12 @@ impl System for Portable {
     }
 
     fn unlisten(&mut self, token: u32) {
-        self.listeners.retain(|(own, _)| *own != token);
+        let registry = self.poll.registry();
+        for (_, listener) in self.listeners.extract_if(.., |(own, _)| *own == token) {
+            let mut listener = listener;
+            // Closing it would do only if it were nobody else's: another process may accept there now.
+            let _ = registry.deregister(&mut listener);
+        }
     }
 
     fn accept(&mut self, token: u32) -> io::Result<(TcpStream, SocketAddr)> {
@@ -156,10 +170,10 @@ impl System for Portable {
 /// cancelled: four locked instructions for each message.
 #[cfg(target_os = "linux")]
 mod calls {
-    use std::io;
+    use std::io::{self, IoSlice};
 
     use mio::net::TcpStream;
-    use rustix::net::{RecvFlags, SendFlags};
+    use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
     pub(super) fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         let (_, count) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
@@ -169,11 +183,16 @@ mod calls {
     pub(super) fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
     }
+
+    pub(super) fn send_both(socket: &TcpStream, both: &[IoSlice<'_>; 2]) -> io::Result<usize> {
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(socket, both, &mut nothing, SendFlags::NOSIGNAL)?)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod calls {
-    use std::io::{self, Read};
+    use std::io::{self, IoSlice, Read, Write};
 
     use mio::net::TcpStream;
 
@@ -183,6 +202,10 @@ mod calls {
 
     pub(super) fn send(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         socket.write(bytes)
+    }
+
+    pub(super) fn send_both(mut socket: &TcpStream, both: &[IoSlice<'_>; 2]) -> io::Result<usize> {
+        socket.write_vectored(both)
     }
 }
 
@@ -202,3 +225,27 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// The waker's token, which is no connection's.
 const WAKER: Token = Token(usize::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listener_that_another_process_holds_too_is_not_watched_once_it_is_let_go() {
+        let [given, kept] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let elsewhere = given.try_clone().unwrap();
+        let (first, second) = (given.local_addr().unwrap(), kept.local_addr().unwrap());
+        let mut system = Portable::new().unwrap();
+        system.listen(given, 1).unwrap();
+        system.listen(kept, 2).unwrap();
+        system.unlisten(1);
+        let clients = [first, second].map(|address| TcpStream::connect(address).unwrap());
+        let mut happened = Vec::new();
+        while !happened.iter().any(|one: &Happening| one.token == 2) {
+            system.wait(None, &mut happened).unwrap();
+        }
+        assert!(happened.iter().all(|one| one.token == 2));
+        assert!(elsewhere.accept().is_ok(), "who holds it gets the connection");
+        drop(clients);
+    }
+}

@@ -55,6 +55,14 @@ static KEYS: &[Key<Config>] = &[
         "Address of the admin's pages and metrics"
     ),
     key!(
+        takeover,
+        Restart,
+        Kind::Text(FILE),
+        "SOCKEYE_TAKEOVER",
+        "takeover",
+        "Unix socket by which the next server takes over where this one listens"
+    ),
+    key!(
         origins,
         Live,
         Kind::List(ORIGINS),

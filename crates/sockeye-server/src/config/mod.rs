@@ -52,6 +52,8 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Where the admin's pages and metrics are; default nowhere.
     pub admin: Option<Address>,
+    /// Socket by which a successor takes over the listening sockets; default none.
+    pub takeover: Option<PathBuf>,
     /// Whose pages may connect; by default, and when empty, those of the server's own origin.
     pub origins: Vec<OriginEntry>,
     /// Reverse proxies whose `X-Forwarded-For` is believed; default none.
@@ -226,6 +228,7 @@ impl Default for Config {
         Self {
             listen: vec![Address::default()],
             admin: None,
+            takeover: None,
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
             proxy_protocol: false,

@@ -21,6 +21,11 @@ use crate::fetch::{Endpoint, Fetcher};
 pub struct Hooks(Vec<(Pattern, Option<Endpoint>)>);
 
 impl Hooks {
+    /// Tells whether nothing is answered.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, hook)| hook.is_none())
+    }
+
     /// Returns the back end of a topic, by the first rule that matches; `None` for one without.
     pub fn of(&self, topic: &TopicName) -> Option<&Endpoint> {
         let found = self.0.iter().find(|(pattern, _)| pattern.matches(topic));
@@ -45,6 +50,15 @@ impl Config {
             Ok((topic.pattern.clone(), hook.transpose()?))
         };
         self.topics.iter().map(hook).collect::<Result<_, _>>().map(Hooks)
+    }
+
+    /// Reads the secret that questions of hooks are signed with; `None` when they are not signed.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn hook_secret(&self) -> Result<Option<Secret>, ConfigError> {
+        let webhook = &self.auth.webhook;
+        secret("auth.webhook", webhook.secret.as_ref(), webhook.secret_file.as_deref())
     }
 
     /// Returns what the hub may hold.
@@ -87,12 +101,6 @@ impl Config {
             (publish, subscribe) => (set_of(publish), set_of(subscribe)),
         };
         Some(Grant { publish, subscribe, ..Grant::default() })
-    }
-
-    /// Tells whether strangers may publish by HTTP: only where the configuration says in so many
-    /// words to which topics, since a request needs no handshake that would keep other pages out.
-    pub fn strangers_publish_by_http(&self) -> bool {
-        self.auth.anonymous.publish.as_ref().is_some_and(|patterns| !patterns.is_empty())
     }
 
     /// Reads the keys of the HTTP API; it is off when there are none.
@@ -176,6 +184,8 @@ impl Config {
                 let text = "needs auth.webhook.secret or auth.webhook.secret_file";
                 Err(ConfigError::of("auth.webhook.url", text))
             }
+            // Hooks sign with it too.
+            (None, Some(_)) if self.topics.iter().any(|topic| topic.hook.is_some()) => Ok(None),
             (None, Some(_)) => {
                 let key =
                     if file.is_some() { "auth.webhook.secret_file" } else { "auth.webhook.secret" };

@@ -134,7 +134,7 @@ fn text_means_the_same_from_the_environment_and_from_a_flag() {
 #[test]
 fn bad_value_of_a_variable_or_flag_is_told_with_its_name() {
     let told = env(&[("SOCKEYE_MAX_MESSAGE", "64k")]).unwrap_err().to_string();
-    let allowed = "allowed is a number of bytes from 1 to 16777216";
+    let allowed = "allowed is a number of bytes from 1 to 1073741824";
     assert_eq!(told, format!("SOCKEYE_MAX_MESSAGE: max_message: found \"64k\"; {allowed}"));
     let told = Config::load(None, vars(&[]), &flags(&[("max_message", "+1")])).unwrap_err();
     assert_eq!(told.to_string(), format!("--max-message: max_message: found \"+1\"; {allowed}"));

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::request::Parts;
-use sockeye_hub::TopicName;
+use sockeye_hub::{Publication, TopicName};
 use tokio::runtime::Handle;
 
 use super::page::Page;
 use super::problem::Problem;
 use super::{ClientAddr, Topics};
-use crate::auth::{Act, Auth, Client, ClientRequest, CredentialRules, Credentials, Denied, Grant};
+use crate::auth::{Act, Auth, ClientRequest, CredentialRules, Credentials, Denied};
 use crate::clients::Clients;
+use crate::guest::Guest;
+use crate::hook::Answer;
 use crate::policy::Policy;
 
-/// Somebody who was admitted. A back end that wants to know is told when it is dropped.
+/// Somebody who was admitted.
 #[derive(Debug)]
 pub(super) struct Admitted {
     policy: Arc<Policy>,
@@ -29,18 +31,10 @@ pub(super) struct Admitted {
 enum Who {
     /// Has a key, and may do everything.
     BackEnd,
-    Client(Box<Known>),
+    Client(Box<Guest>, Named),
 }
 
-/// What is known of a client.
-#[derive(Debug)]
-struct Known {
-    client: Client,
-    grant: Grant,
-    /// Whether it told who it is.
-    named: Named,
-}
-
+/// Whether a client told who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named {
     No,
@@ -76,8 +70,9 @@ impl Admitted {
         let who = seen.credentials(&clients.name(number), policy, page)?;
         let named = if who.token().is_some() { Named::Yes } else { Named::No };
         let grant = policy.auth.admit(&who).await?;
-        let known = Known { client: who.client().clone(), grant, named };
-        Ok(admitted(Who::Client(Box::new(known))))
+        let client = (number, who.client().clone());
+        let guest = Guest::new(policy.clone(), client, grant, Handle::current());
+        Ok(admitted(Who::Client(Box::new(guest), named)))
     }
 
     /// Decides whether it may do something with a topic.
@@ -85,11 +80,22 @@ impl Admitted {
     /// # Errors
     /// Why it may not: who has not told who it is, and might be allowed then, is asked to.
     pub(super) async fn permit(&self, act: Act, topic: &TopicName) -> Result<(), Problem> {
-        let Who::Client(known) = &self.who else { return Ok(()) };
-        let who = (&known.client, &known.grant);
-        match self.policy.auth.permit(act, who, topic).await {
-            Err(Denied::Forbidden) => Err(self.forbidden(act, known.named).into()),
+        let Who::Client(guest, named) = &self.who else { return Ok(()) };
+        match guest.permit(act, topic).await {
+            Err(Denied::Forbidden) => Err(self.forbidden(act, *named).into()),
             decided => Ok(decided?),
+        }
+    }
+
+    /// Finds out what becomes of what it publishes and may publish. What back ends publish is
+    /// published.
+    ///
+    /// # Errors
+    /// Why nothing.
+    pub(super) async fn answer(&self, publication: Publication) -> Result<Answer, Problem> {
+        match &self.who {
+            Who::BackEnd => Ok(Answer { publish: Some(publication), reply: None }),
+            Who::Client(guest, _) => Ok(guest.answer(&guest.grant, publication).await?),
         }
     }
 
@@ -100,9 +106,9 @@ impl Admitted {
     pub(super) fn permit_back_end(&self) -> Result<(), Problem> {
         match &self.who {
             Who::BackEnd => Ok(()),
-            Who::Client(known) if known.named == Named::No => Err(Denied::Missing.into()),
-            Who::Client(_) if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
-            Who::Client(_) => Err(Denied::Forbidden.into()),
+            Who::Client(_, Named::No) => Err(Denied::Missing.into()),
+            Who::Client(..) if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
+            Who::Client(..) => Err(Denied::Forbidden.into()),
         }
     }
 
@@ -120,7 +126,7 @@ impl Admitted {
     pub(super) fn subject(&self) -> Option<&str> {
         match &self.who {
             Who::BackEnd => None,
-            Who::Client(known) => known.grant.subject.as_deref(),
+            Who::Client(guest, _) => guest.grant.subject.as_deref(),
         }
     }
 
@@ -128,7 +134,7 @@ impl Admitted {
     pub(super) fn ends(&self) -> Option<SystemTime> {
         match &self.who {
             Who::BackEnd => None,
-            Who::Client(known) => known.grant.expires,
+            Who::Client(guest, _) => guest.grant.expires,
         }
     }
 
@@ -149,21 +155,6 @@ impl Admitted {
 
     fn tokens_mean_nothing(&self) -> bool {
         matches!(self.policy.auth, Auth::Anonymous(_))
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let (Who::Client(known), Auth::Webhook(_)) = (&self.who, &self.policy.auth) else {
-            return;
-        };
-        let Ok(runtime) = Handle::try_current() else { return };
-        let policy = self.policy.clone();
-        let (client, grant) = (known.client.clone(), known.grant.clone());
-        runtime.spawn(async move {
-            // A back end that can't be told now is not told again.
-            let _ = policy.auth.left(&client, &grant).await;
-        });
     }
 }
 

@@ -132,7 +132,10 @@ pub(super) fn subscribe(
     let subscribed = subscriber.subscribe(topics, since, state.clock.now());
     match subscribed.refused.first() {
         Some((_, refused)) => Err((*refused).into()),
-        None => Ok((subscriber, subscribed.cursor)),
+        None => {
+            state.clients.metrics().came_back(since, subscribed.gaps);
+            Ok((subscriber, subscribed.cursor))
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use super::problem::Problem;
 use super::text::{MediaType, decode_header};
 use super::{Call, ask, body};
 use crate::auth::Act;
+use crate::envelope::write_payload_object;
+use crate::hook::Answer;
 use crate::metrics::Transport;
 
 /// Answers `POST`: publishes the body.
@@ -24,21 +26,31 @@ pub(super) async fn publish(call: &Call<'_>, body: &mut Body) -> Result<Response
     let state = call.topics;
     let topic = ask::topic(call.parts)?;
     let topics = std::slice::from_ref(&topic);
-    let _admitted = state.admit(call.who(), Act::Publish, topics).await?;
-    let (headers, metrics) = (Headers::read(&call.parts.headers)?, state.clients.metrics());
+    let admitted = state.admit(call.who(), Act::Publish, topics).await?;
+    let headers = Headers::read(&call.parts.headers)?;
     let payload = headers.content.payload(body::read(body, &state.limits).await?)?;
     let bytes = payload.bytes().len();
     let mut publication = Publication::new(topic, payload);
     publication.event = headers.event;
     publication.key = headers.key;
     publication.if_version = headers.version;
-    let Published { id, subscribers, is_repeat } =
-        metrics.publish(&state.hub, publication, state.clock.now())?;
-    let repeat = if is_repeat { r#","repeat":true"# } else { "" };
-    if !is_repeat {
-        metrics.received(Transport::Http, bytes);
+    let Answer { publish, reply } = admitted.answer(publication).await?;
+    let (metrics, mut members) = (state.clients.metrics(), Vec::new());
+    if let Some(publication) = publish {
+        let Published { id, subscribers, is_repeat } =
+            metrics.publish(&state.hub, publication, state.clock.now())?;
+        members.push(format!(r#""id":"{id}","subscribers":{subscribers}"#));
+        members.extend(is_repeat.then(|| r#""repeat":true"#.to_owned()));
+        if !is_repeat {
+            metrics.received(Transport::Http, bytes);
+        }
     }
-    json(format!("{{\"id\":\"{id}\",\"subscribers\":{subscribers}{repeat}}}\n"))
+    if let Some(reply) = reply {
+        let mut member = r#""reply":"#.to_owned();
+        write_payload_object(&mut member, &reply);
+        members.push(member);
+    }
+    json(format!("{{{}}}\n", members.join(",")))
 }
 
 /// Answers `DELETE`: lets the topic forget all it keeps. For back ends only.
@@ -97,12 +109,12 @@ impl Content {
         let Some(kind) = only(headers, CONTENT_TYPE.as_str())? else { return Ok(Self::Binary) };
         let MediaType { essence, charset } = MediaType::parse(kind.to_str().unwrap_or_default());
         let content = match essence.as_str() {
-            "application/x-www-form-urlencoded" | "multipart/form-data" => {
-                return Err(Problem::media_type(
-                    "a form is no message: send the text as text/plain, JSON as application/json",
-                ));
+            "multipart/form-data" => {
+                return Err(Problem::media_type("a form of several parts is no message"));
             }
             "application/json" => Self::Json,
+            // What `curl -d` calls everything.
+            "application/x-www-form-urlencoded" => Self::Text,
             essence if essence.starts_with("text/") => Self::Text,
             _ => return Ok(Self::Binary),
         };
@@ -200,7 +212,7 @@ mod tests {
             ("application/octet-stream", Ok(Content::Binary)),
             ("image/png", Ok(Content::Binary)),
             ("", Ok(Content::Binary)),
-            ("application/x-www-form-urlencoded", Err(415)),
+            ("application/x-www-form-urlencoded", Ok(Content::Text)),
             ("multipart/form-data; boundary=x", Err(415)),
         ] {
             assert_eq!(content(kind), expected, "{kind}");

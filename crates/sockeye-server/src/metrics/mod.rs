@@ -18,7 +18,7 @@ mod transport;
 
 use std::time::{Duration, Instant};
 
-use sockeye_hub::{Hub, Limit, Publication, Published, Refused, Slow};
+use sockeye_hub::{Hub, Limit, Publication, Published, Refused, Since, Slow};
 use sockeye_proto::{CloseInfo, Side};
 use sockeye_reactor::SLOW_CONSUMER;
 
@@ -40,6 +40,10 @@ pub struct Metrics {
     refused: Tally<&'static str>,
     publish_refused: Tally<&'static str>,
     publish_time: Histogram,
+    /// Clients that came back and got all they had missed.
+    complete: Count,
+    /// Clients that came back and were told of a gap.
+    with_gap: Count,
     /// WebSockets that were opened.
     pub(crate) handshakes: Count,
     /// Handlers that panicked.
@@ -100,6 +104,15 @@ impl Metrics {
     /// Counts a request that was refused, by the name of the refusal.
     pub(crate) fn refused(&self, code: &'static str) {
         self.refused.add(code);
+    }
+
+    /// Counts a client that came with a cursor, and was told of so many gaps.
+    pub(crate) fn came_back(&self, since: Since, gaps: usize) {
+        match since {
+            Since::Now | Since::Oldest => {}
+            _ if gaps == 0 => self.complete.add(1),
+            _ => self.with_gap.add(1),
+        }
     }
 
     /// Counts a WebSocket that ended. A peer may make up codes; those are counted together.

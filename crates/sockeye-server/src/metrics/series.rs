@@ -205,8 +205,8 @@ const SERIES: &[Series] = &[
         Some("result"),
         "Clients that came back with a cursor",
         |of, out| {
-            out.labelled("result", "complete", of.hub.recovered);
-            out.labelled("result", "gap", of.hub.gaps);
+            out.labelled("result", "complete", of.metrics.complete.get());
+            out.labelled("result", "gap", of.metrics.with_gap.get());
         },
     ),
     counter(

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use sockeye_hub::{Kind, Listener, Message, Slow, TopicName};
+use sockeye_hub::{Kind, Listener, Message, Payload, Slow, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_reactor::{Backlog, Reactor};
 
@@ -61,7 +61,7 @@ impl Listener for Feed {
             Slow::DropOldest | Slow::Latest => Backlog::Skip,
         };
         match self.form {
-            Form::Raw => reactor.publish_at(&channel, position, backlog, payload(message)),
+            Form::Raw => reactor.publish_at(&channel, position, backlog, as_sent(&message.payload)),
             Form::Json => {
                 let mut text = String::new();
                 write_message(&mut text, message);
@@ -71,10 +71,10 @@ impl Listener for Feed {
     }
 }
 
-/// Returns a message as a WebSocket carries it.
-pub(crate) fn payload(message: &Message) -> MessageRef<'_> {
-    let bytes = message.payload.bytes();
-    match (message.payload.kind(), std::str::from_utf8(bytes)) {
+/// Returns a payload as a WebSocket carries it.
+pub(super) fn as_sent(payload: &Payload) -> MessageRef<'_> {
+    let bytes = payload.bytes();
+    match (payload.kind(), std::str::from_utf8(bytes)) {
         (Kind::Text, Ok(text)) => text.into(),
         _ => bytes.as_ref().into(),
     }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sockeye::CloseCode;
-use sockeye_hub::{Label, Listener, Since, TopicName};
+use sockeye_hub::{Label, Listener, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
 use sockeye_reactor::{Out, SLOW_CONSUMER};
 
 use super::feed::Form;
+use super::raw::From;
 use crate::app::App;
 use crate::auth::Moment;
 use crate::clients::Topics;
@@ -25,7 +26,7 @@ pub(crate) struct Json {
     client: Label,
     /// Topics to subscribe to at once.
     begin: Vec<TopicName>,
-    since: Since,
+    from: From,
     alarm: Option<Instant>,
 }
 
@@ -57,7 +58,7 @@ impl Json {
         guest: Arc<Guest>,
         client: Label,
         begin: Vec<TopicName>,
-        since: Since,
+        from: From,
     ) -> Self {
         let line = Line {
             app,
@@ -66,7 +67,7 @@ impl Json {
             followed: Vec::new(),
             joined: Arc::default(),
         };
-        Self { line, session: None, client, begin, since, alarm: None }
+        Self { line, session: None, client, begin, from, alarm: None }
     }
 
     /// Tells who it is and where its topics are found.
@@ -81,7 +82,10 @@ impl Json {
         let host = &mut Call { line, out };
         let mut session = Session::open(service, self.client.clone(), grant, now, host);
         if !begin.is_empty() {
-            session.begin_with(begin, self.since, now, host);
+            match self.from {
+                From::Arrival(id) => session.begin_at(begin, id, now, host),
+                From::Cursor(since) => session.begin_with(begin, since, now, host),
+            }
         }
         self.session = Some(session);
         self.set_alarm(out);
@@ -249,6 +253,9 @@ impl fmt::Debug for Json {
 async fn find_out(guest: &Guest, question: Question) -> Verdict {
     match question {
         Question::Admit { token } => Verdict::Admitted(guest.admit(token).await),
+        Question::Relay { publication, grant } => {
+            Verdict::Relayed(guest.relay(&grant, publication).await)
+        }
         Question::Permit { act, topics, grant } => {
             let mut permitted = Vec::with_capacity(topics.len());
             for topic in &topics {

@@ -14,6 +14,7 @@ mod json;
 mod raw;
 mod relay;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -23,12 +24,13 @@ use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Place, Transport as Wire}
 use sockeye_hub::Listener;
 use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
 use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor, Traffic};
+use tokio::sync::mpsc;
 
 pub(crate) use alarms::Alarms;
 pub use echo::Echo;
 pub(crate) use feed::Form;
 pub(crate) use json::Json;
-pub(crate) use raw::{Publishing, Raw};
+pub(crate) use raw::{From, Publishing, Raw};
 pub(crate) use relay::Relay;
 
 use feed::Feed;
@@ -124,10 +126,11 @@ impl DataPlane {
         Feed::listener(form, &self.reactor)
     }
 
-    /// Accepts connections at `listener` on the reactor's threads.
-    pub(crate) fn listen(&self, listener: TcpListener, doorstep: Doorstep) {
+    /// Accepts connections at `listener` on the reactor's threads. `open` is dropped once no more are
+    /// accepted there and all that were have said something, or had the time to.
+    pub(crate) fn listen(&self, listener: TcpListener, doorstep: Doorstep, open: Open) {
         let patience = doorstep.patience();
-        self.reactor.listen(listener, Entrance(doorstep), patience);
+        self.reactor.listen(listener, Entrance { doorstep, _open: open }, patience);
     }
 
     /// Returns what has gone over the connections of a class.
@@ -159,22 +162,28 @@ impl DataPlane {
     }
 }
 
+/// Is held while connections may come in at a listener.
+pub(crate) type Open = mpsc::Sender<Infallible>;
+
 /// The server's door, where the reactor accepts.
-struct Entrance(Doorstep);
+struct Entrance {
+    doorstep: Doorstep,
+    _open: Open,
+}
 
 impl Door for Entrance {
     type Caller = Caller;
 
     fn arrived(&self, stream: TcpStream, peer: SocketAddr) -> Option<(TcpStream, Caller)> {
-        self.0.arrived(stream, peer)
+        self.doorstep.arrived(stream, peer)
     }
 
     fn first_bytes(&self, stream: TcpStream, caller: Caller, bytes: &[u8]) {
-        self.0.first_bytes(stream, caller, bytes);
+        self.doorstep.first_bytes(stream, caller, bytes);
     }
 
     fn accept_failed(&self, error: &io::Error) {
-        self.0.accept_failed(error);
+        self.doorstep.accept_failed(error);
     }
 }
 

@@ -14,7 +14,7 @@ use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
 use sockeye_reactor::{Out, SLOW_CONSUMER};
 
-use super::feed::{Form, payload};
+use super::feed::{Form, as_sent};
 use super::relay::Relay;
 use crate::app::App;
 use crate::auth::Denied;
@@ -44,11 +44,30 @@ pub(crate) enum Publishing {
     Asked(Relay),
 }
 
+/// Where a connection begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    /// Where the hub stood when its request came: from then on it counts as a subscriber, although
+    /// it can only be given anything once the handshake is done.
+    Arrival(Id),
+    /// Where its client says.
+    Cursor(Since),
+}
+
+impl From {
+    pub(crate) fn since(self) -> Since {
+        match self {
+            Self::Arrival(id) => Since::After(id),
+            Self::Cursor(since) => since,
+        }
+    }
+}
+
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     /// It has not joined its topics.
-    Before(Since),
+    Before(From),
     /// It gets what is published.
     Live,
     /// It has left the reactor's channels, and has everything up to this.
@@ -60,12 +79,12 @@ impl Raw {
     pub(crate) fn new(
         app: Arc<App>,
         topics: Vec<TopicName>,
-        since: Since,
+        from: From,
         guest: Arc<Guest>,
         publishing: Publishing,
     ) -> Self {
         let (topics, expires) = (topics.into(), guest.grant.expires);
-        Self { app, topics, publishing, expires, guest: Some(guest), place: Place::Before(since) }
+        Self { app, topics, publishing, expires, guest: Some(guest), place: Place::Before(from) }
     }
 
     /// Tells who it is and what it asked for.
@@ -76,7 +95,7 @@ impl Raw {
     }
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
-        let Place::Before(since) = self.place else { return };
+        let Place::Before(from) = self.place else { return };
         if let Some(expires) = self.expires {
             self.app.wake_at(expires, out.sender());
         }
@@ -84,16 +103,19 @@ impl Raw {
             relay.open(out.sender());
         }
         let (feed, now) = (self.app.feeds.of(Form::Raw), self.app.clock.now());
-        let joined = self.app.hub.subscribe(&self.topics, since, feed, now);
+        let joined = self.app.hub.subscribe(&self.topics, from.since(), feed, now);
         if let Some((topic, refused)) = joined.refused.first() {
             tracing::warn!(topic = topic.as_str(), %refused, "subscribe.refused");
             return close_refused(*refused, out);
         }
-        if !joined.gaps.is_empty() {
+        if let From::Cursor(since) = from {
+            self.app.metrics().came_back(since, joined.gaps.len());
+        }
+        if let (From::Cursor(_), false) = (from, joined.gaps.is_empty()) {
             // It asked for what is not kept any more, and nothing in what follows could tell it so.
             return out.close(GAP, "gap");
         }
-        self.go_on(joined, out);
+        self.go_on(&joined, out);
     }
 
     pub(super) fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
@@ -137,7 +159,7 @@ impl Raw {
     pub(super) fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
         self.app.held_back(Form::Raw, channel);
         self.topics.iter().for_each(|topic| out.unsubscribe(&Form::Raw.channel(topic)));
-        let cursor = self.app.hub.stats().cursor;
+        let cursor = self.app.hub.cursor();
         self.place = Place::Behind(Id { seq: position.saturating_sub(1), ..cursor });
     }
 
@@ -151,13 +173,13 @@ impl Raw {
             return out.close(CloseCode::POLICY, SLOW_CONSUMER);
         }
         joined.keep_latest();
-        self.go_on(joined, out);
+        self.go_on(&joined, out);
     }
 
     /// Sends what was missed, as far as there is room, and is live when that was all.
-    fn go_on(&mut self, joined: Joined, out: &mut Out<'_>) {
+    fn go_on(&mut self, joined: &Joined, out: &mut Out<'_>) {
         for message in &joined.recovered {
-            match out.send(payload(message)) {
+            match out.send(as_sent(&message.payload)) {
                 Sent::Ok => {}
                 Sent::Buffered => return self.place = Place::Behind(message.id),
                 // The connection is closing.

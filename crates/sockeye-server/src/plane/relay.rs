@@ -7,9 +7,11 @@ use sockeye_hub::{Payload, Publication, TopicName};
 use sockeye_proto::handler::Sender;
 use tokio::sync::mpsc;
 
+use super::feed::as_sent;
 use crate::app::App;
-use crate::auth::{Act, Denied};
+use crate::auth::Denied;
 use crate::guest::Guest;
+use crate::hook::Answer;
 
 /// The way of a connection's messages to whoever is asked.
 pub(crate) struct Relay {
@@ -67,18 +69,23 @@ impl Asking {
         connection: Sender,
     ) {
         while let Some(payload) = messages.recv().await {
-            if let Err(denied) = self.publish(payload).await {
+            if let Err(denied) = self.publish(payload, &connection).await {
                 *refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(denied);
                 return connection.wake();
             }
         }
     }
 
-    async fn publish(&self, payload: Payload) -> Result<(), Denied> {
-        self.guest.permit(Act::Publish, &self.topic).await?;
+    async fn publish(&self, payload: Payload, connection: &Sender) -> Result<(), Denied> {
         let publication = Publication::new(self.topic.clone(), payload);
-        if let Err(refused) = self.app.publish(publication) {
+        let Answer { publish, reply } = self.guest.relay(&self.guest.grant, publication).await?;
+        if let Some(publication) = publish
+            && let Err(refused) = self.app.publish(publication)
+        {
             tracing::warn!(topic = self.topic.as_str(), %refused, "publish.refused");
+        }
+        if let Some(reply) = reply {
+            connection.send(as_sent(&reply));
         }
         Ok(())
     }

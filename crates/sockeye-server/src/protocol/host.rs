@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sockeye_hub::{Listener, TopicName};
+use sockeye_hub::{Listener, Publication, TopicName};
 
 use crate::auth::{Act, Denied, Grant};
+use crate::hook::Answer;
 
 /// The connection of a session, and the way of live messages to it.
 ///
@@ -50,12 +51,20 @@ pub trait Host {
 }
 
 /// What a session wants to know, and can't find out without waiting. `Debug` shows no token.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub enum Question {
     /// What does a new token of the client allow? To be answered with [`Verdict::Admitted`].
     Admit {
         /// The token.
         token: String,
+    },
+    /// What becomes of a message that somebody answers, if the client may publish it? To be answered
+    /// with [`Verdict::Relayed`].
+    Relay {
+        /// The message.
+        publication: Publication,
+        /// Under this grant.
+        grant: Grant,
     },
     /// May the client do this ([`Auth::permit`](crate::auth::Auth::permit))? To be answered with
     /// [`Verdict::Permitted`].
@@ -70,10 +79,12 @@ pub enum Question {
 }
 
 /// What a [`Question`] is answered with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Verdict {
     /// What the token allows, or why nothing.
     Admitted(Result<Grant, Denied>),
+    /// What becomes of the message, or why nothing.
+    Relayed(Result<Answer, Denied>),
     /// For each topic of the question, in its order, whether the client may.
     Permitted(Vec<Result<(), Denied>>),
 }
@@ -82,6 +93,9 @@ impl fmt::Debug for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Admit { .. } => f.debug_struct("Admit").finish_non_exhaustive(),
+            Self::Relay { publication, .. } => {
+                f.debug_struct("Relay").field("publication", publication).finish_non_exhaustive()
+            }
             Self::Permit { act, topics, .. } => {
                 f.debug_struct("Permit").field("act", act).field("topics", topics).finish()
             }

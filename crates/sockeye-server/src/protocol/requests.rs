@@ -8,7 +8,8 @@ use super::refusal::Refusal;
 use super::reply::Reply;
 use super::session::Session;
 use crate::auth::Moment;
-use crate::envelope::{write_gap, write_text};
+use crate::envelope::{write_gap, write_payload_object, write_text};
+use crate::hook::Answer;
 
 impl Session {
     pub(super) fn publish(
@@ -21,6 +22,23 @@ impl Session {
         let published = metrics.publish(&self.service.hub, publication, now)?;
         let reply = Reply::ok(reference).text("id", &published.id.to_string());
         Ok(if published.is_repeat { reply.number("repeat", true) } else { reply })
+    }
+
+    /// Carries out what a back end made of a publication.
+    pub(super) fn relay(
+        &self,
+        reference: Option<&Reference>,
+        answer: Answer,
+        now: Moment,
+    ) -> Result<Reply, Refusal> {
+        let reply = match answer.publish {
+            Some(publication) => self.publish(reference, publication, now)?,
+            None => Reply::ok(reference),
+        };
+        Ok(match answer.reply {
+            Some(payload) => reply.written("reply", |out| write_payload_object(out, &payload)),
+            None => reply,
+        })
     }
 
     pub(super) fn history(

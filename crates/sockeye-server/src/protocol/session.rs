@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sockeye_hub::{Epoch, Label, Since, TopicName};
+use sockeye_hub::{Epoch, Id, Label, Publication, Since, TopicName};
 
 use super::command::{Command, Frame, Subscribe};
 use super::host::{Host, Question, Verdict};
@@ -60,7 +60,7 @@ impl Session {
         now: Moment,
         host: &mut impl Host,
     ) -> Self {
-        let cursor = service.hub.stats().cursor;
+        let cursor = service.hub.cursor();
         let mut session = Self {
             service,
             client,
@@ -87,9 +87,19 @@ impl Session {
         now: Moment,
         host: &mut impl Host,
     ) {
-        let command =
-            Command::Subscribe(Subscribe { topics, since, presence: false, cancelled: Vec::new() });
-        self.begin(Call { reference: None, command }, now, host);
+        self.begin(Call::of(Subscribe::new(topics, since)), now, host);
+    }
+
+    /// As [`begin_with`](Self::begin_with), for a client that is new: it gets what came since it knocked.
+    pub fn begin_at(
+        &mut self,
+        topics: Vec<TopicName>,
+        arrival: Id,
+        now: Moment,
+        host: &mut impl Host,
+    ) {
+        let subscribe = Subscribe::new(topics, Since::After(arrival));
+        self.begin(Call::of(Subscribe { is_new: true, ..subscribe }), now, host);
     }
 
     /// Takes a text frame. Everything in it that is no command is answered with an error.
@@ -122,8 +132,15 @@ impl Session {
                 (Verdict::Admitted(grant), Command::Refresh { .. }) => {
                     self.refresh(call.reference.as_ref(), grant, now, host);
                 }
+                (Verdict::Relayed(relayed), Command::Publish(_)) => {
+                    let reference = call.reference.as_ref();
+                    let reply = relayed.map_err(|denied| Refusal::from(&denied));
+                    let reply = reply.and_then(|answer| self.relay(reference, answer, now));
+                    let reply = reply.unwrap_or_else(|no| Reply::error(reference, &no));
+                    host.send(&reply.end());
+                }
                 // The host has answered another question. Nothing is allowed by that.
-                (Verdict::Admitted(_), command) => {
+                (Verdict::Admitted(_) | Verdict::Relayed(_), command) => {
                     self.perform(Call { command, ..call }, &Permits::default(), now, host);
                 }
             }
@@ -218,7 +235,7 @@ impl Session {
         }
         let topics = match &question {
             Question::Permit { topics, .. } => topics.clone(),
-            Question::Admit { .. } => Vec::new(),
+            Question::Admit { .. } | Question::Relay { .. } => Vec::new(),
         };
         host.ask(self.waiting.add(call, topics), question);
     }
@@ -228,6 +245,10 @@ impl Session {
         let (act, topics) = match command {
             Command::History(wanted) => (Act::Subscribe, std::slice::from_ref(&wanted.topic)),
             Command::Presence { topic, .. } => (Act::Subscribe, std::slice::from_ref(topic)),
+            Command::Publish(publication) if self.is_relayed(publication, now) => {
+                let (publication, grant) = (publication.clone(), self.grant.clone());
+                return Some(Question::Relay { publication, grant });
+            }
             Command::Publish(publication) => {
                 (Act::Publish, std::slice::from_ref(&publication.topic))
             }
@@ -239,6 +260,14 @@ impl Session {
         let topics = topics.iter().filter(|topic| permit(topic).is_none());
         let topics: Vec<_> = topics.cloned().collect();
         (!topics.is_empty()).then(|| Question::Permit { act, topics, grant: self.grant.clone() })
+    }
+
+    /// Tells whether somebody answers a message that the client may publish.
+    fn is_relayed(&self, publication: &Publication, now: SystemTime) -> bool {
+        let topic = &publication.topic;
+        let decided = self.service.auth.permit_now(Act::Publish, &self.grant, topic, now);
+        let has_hook = self.service.hooks.as_ref().is_some_and(|hooks| hooks.has(topic));
+        has_hook && !matches!(decided, Some(Err(_)))
     }
 
     fn perform(&mut self, call: Call, permits: &Permits, now: Moment, host: &mut impl Host) {

@@ -9,6 +9,7 @@ use super::rate::Rate;
 use crate::auth::Auth;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::hook::Hooks;
 
 /// What all sessions of a server share.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Service {
     pub clients: Arc<Clients>,
     /// Decides who may do what.
     pub auth: Arc<Auth>,
+    /// Who answers what is published; `None` for nobody.
+    pub hooks: Option<Arc<Hooks>>,
     /// How sessions behave.
     pub settings: Settings,
 }

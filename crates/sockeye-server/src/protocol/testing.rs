@@ -130,8 +130,8 @@ impl Peer {
             return self.wire.give(message);
         }
         if !self.session.is_behind() && message.slow == Slow::Disconnect {
-            self.wire.close(1008, "slow consumer");
-            return self.session.end(now, &mut self.wire);
+            self.session.end(now, &mut self.wire);
+            return self.wire.close(1008, "slow consumer");
         }
         self.session.held_back(message.id.seq);
     }
@@ -154,7 +154,9 @@ impl Server {
     pub(crate) fn with_hub(hub: Arc<Hub>, auth: Auth, settings: Settings) -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let start = Moment { wall, monotonic: Instant::now() };
+        let hooks = None;
         let service = Arc::new(Service {
+            hooks,
             hub,
             clock: Clock::started_at(start),
             clients: Arc::new(Clients::new(Epoch::from_random(1))),

@@ -3,29 +3,29 @@
 //! ```text
 //!   Config ──► App ──► a listener for each address ──► door of WebSockets ──► the reactor
 //!                                                 └──► HTTP: topics, pages
-//!   signals ──► reload: policy, sessions      stop: drain, spread over time
+//!   signals, a successor ──► reload: policy, sessions, certificate      stop: drain, spread over time
 //! ```
 
 mod http;
+mod running;
 mod setup;
+mod sockets;
 mod told;
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use sockeye::{CloseCode, Drain, Listening};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::admin::Admin;
-use crate::app::App;
 use crate::config::{Config, ConfigError};
+use crate::signals::{Ending, Signals};
+use crate::takeover::TakeoverError;
+use crate::tls::CertificateError;
 
 pub(crate) use http::{serve as serve_http, upgrade_required};
 pub use setup::Site;
+
+use running::Running;
 
 /// Why a server could not be started.
 #[derive(Debug)]
@@ -33,15 +33,28 @@ pub use setup::Site;
 pub enum ServeError {
     /// What the configuration says can't be done.
     Config(ConfigError),
-    /// The system has no threads, pollers or random numbers left.
+    /// The system has no threads, pollers or random numbers left, or passed what can't be used.
     System(io::Error),
-    /// An address can't be listened on, or a certificate can't be used.
-    Server(sockeye::Error),
+    /// An address can't be listened on.
+    Listen(sockeye::Error),
+    /// The server that runs does not give way.
+    Takeover(TakeoverError),
+    /// The certificate or its key can't be used.
+    Tls(CertificateError),
 }
 
-/// Serves until the process is asked to stop and its connections have ended, or had their time to.
-/// `started` is told where, as URLs, once connections are accepted; `reload` reads the configuration
-/// anew, when the process is asked to.
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// At once, since it was asked to stop a second time.
+    AtOnce(Ending),
+    /// In good order.
+    InOrder,
+}
+
+/// Serves until the process is asked to stop, or a successor has taken over, and its connections have
+/// ended, or had their time to. `started` is told where, as URLs, once connections are accepted;
+/// `reload` reads the configuration anew, when the process is asked to.
 ///
 /// # Errors
 /// The server could not be started; nothing was served.
@@ -50,55 +63,15 @@ pub async fn run(
     site: Site,
     started: impl FnOnce(&[String]),
     reload: impl Fn() -> Result<Config, ConfigError>,
-) -> Result<(), ServeError> {
+) -> Result<Stopped, ServeError> {
     raise_descriptors();
-    let app = App::start(&config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut listening = setup::listen(&app, &config, site).await?;
-    let admin = Admin::listen(&app, &config).await?;
-    let mut urls = Vec::new();
-    for one in &mut listening {
-        urls.push(format!("{}://{}", setup::scheme(&config), one.local_addr()?));
-        if let Some((listener, doorstep)) = one.let_accept()? {
-            app.plane.listen(listener, doorstep);
-        }
+    let mut signals = Signals::listen()?;
+    let (running, offer) = Running::start(config, site, started).await?;
+    let end = running.serve(&mut signals, offer, reload).await;
+    tokio::select! {
+        () = running.leave(end) => Ok(Stopped::InOrder),
+        by = signals.stop_now() => Ok(Stopped::AtOnce(by)),
     }
-    told::started(&app, site, &urls, admin.as_ref().map(Admin::address));
-    tokio::spawn(told::slow_readers(app.clone()));
-    started(&urls);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            () = app.drain.notified() => break,
-            _ = hangup.recv() => app.reload(reload()),
-        }
-    }
-    drain(&app, listening, config.time.drain).await;
-    // It has told how the end went up to here.
-    drop(admin);
-    Ok(())
-}
-
-/// Takes leave of all connections.
-async fn drain(app: &App, listening: Vec<Listening>, deadline: Duration) {
-    let over = app.plane.leave_time(deadline / 2);
-    app.stopping.send_replace(Some(over));
-    app.plane.unlisten();
-    told::drain_began(app, over, deadline);
-    let mut draining = JoinSet::new();
-    for one in listening {
-        let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));
-        draining.spawn(one.serve_until(std::future::ready(()), drain));
-    }
-    let closing = app.plane.close_over(RESTART, over);
-    let ended = async { tokio::join!(closing, draining.join_all()) };
-    if timeout(deadline, ended).await.is_err() {
-        told::drain_forced(app);
-    }
-    told::drain_ended(app);
 }
 
 /// Takes as many descriptors as the system grants: each connection is one, and the usual soft limit
@@ -115,7 +88,9 @@ impl fmt::Display for ServeError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start: {error}"),
-            Self::Server(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::Takeover(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -125,8 +100,16 @@ impl std::error::Error for ServeError {
         match self {
             Self::Config(error) => Some(error),
             Self::System(error) => Some(error),
-            Self::Server(error) => Some(error),
+            Self::Listen(error) => Some(error),
+            Self::Takeover(error) => Some(error),
+            Self::Tls(error) => Some(error),
         }
+    }
+}
+
+impl From<CertificateError> for ServeError {
+    fn from(error: CertificateError) -> Self {
+        Self::Tls(error)
     }
 }
 
@@ -144,14 +127,12 @@ impl From<io::Error> for ServeError {
 
 impl From<sockeye::Error> for ServeError {
     fn from(error: sockeye::Error) -> Self {
-        Self::Server(error)
+        Self::Listen(error)
     }
 }
 
-/// By how much the listeners wait longer for their connections than is waited for the listeners, so that
-/// those that are still there can be counted.
-const LATER: Duration = Duration::from_secs(1);
-
-/// The code that clients are told when the server stops: they are to come back (1012, service
-/// restart, of the IANA registry).
-const RESTART: CloseCode = CloseCode::new(1012);
+impl From<TakeoverError> for ServeError {
+    fn from(error: TakeoverError) -> Self {
+        Self::Takeover(error)
+    }
+}

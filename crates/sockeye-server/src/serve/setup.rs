@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use sockeye::tls::ServerTls;
 use sockeye::{DeflateConfig, ForwardedHeader, Listening, Origins, Server};
 
-use super::http;
+use super::sockets::Sockets;
+use super::{ServeError, http};
 use crate::app::App;
 use crate::config::Config;
 use crate::plane::{Echo, Service};
+use crate::tls::{CertificateError, Certificates};
 use crate::{door, pages};
 
 /// What is served.
@@ -21,31 +22,41 @@ pub enum Site {
     Topics,
 }
 
-/// Binds all addresses; connections wait until they are accepted.
+/// Listens on all addresses; connections wait until they are accepted.
 ///
 /// # Errors
-/// An address can't be bound, or the certificate can't be used.
+/// An address can't be bound, or a socket not be used.
 pub(super) async fn listen(
     app: &Arc<App>,
     config: &Config,
     site: Site,
-) -> sockeye::Result<Vec<Listening>> {
-    let tls = match (&config.tls.cert, &config.tls.key) {
-        (Some(certificate), Some(key)) => Some(ServerTls::from_pem_files(certificate, key)?),
-        _ => None,
-    };
+    sockets: &mut Sockets,
+    certificates: Option<&Certificates>,
+) -> Result<Vec<Listening>, ServeError> {
     let mut listening = Vec::new();
     for address in &config.listen {
+        let server = sockets.server(address)?;
         let server = match site {
-            Site::Echo => echo(Server::bind(address.to_string()), app),
-            Site::Topics => door::open(Server::bind(address.to_string()), app),
+            Site::Echo => echo(server, app),
+            Site::Topics => door::open(server, app),
         };
         let router = router(app, site);
         let server = server.http(move |connection| http::serve(connection, router.clone()));
-        let server = tls.iter().cloned().fold(set_up(server, config), Server::tls);
-        listening.push(server.listen().await?);
+        let tls = certificates.map(Certificates::server_tls).into_iter();
+        listening.push(tls.fold(set_up(server, config), Server::tls).listen().await?);
     }
     Ok(listening)
+}
+
+/// Reads the certificate, if the server is to have one.
+///
+/// # Errors
+/// It can't be used.
+pub(super) fn certificates(config: &Config) -> Result<Option<Certificates>, CertificateError> {
+    match (&config.tls.cert, &config.tls.key) {
+        (Some(cert), Some(key)) => Certificates::load(cert, key).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Returns the scheme of the URLs.

@@ -71,7 +71,7 @@ async fn publishing_takes_a_key_in_a_header_and_a_body_that_is_no_form() {
     let wrong = format!("Bearer {}", KEY.replace('0', "x"));
     let in_query = format!("/t/a?api_key={KEY}");
     let json = ("Content-Type", "application/json");
-    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let form = ("Content-Type", "multipart/form-data; boundary=x");
     let big = vec![b'['; 100_000];
     for (target, headers, body, status) in [
         ("/t/a", &[][..], &b"x"[..], 401),

@@ -14,6 +14,7 @@ use sockeye_proto::{
 };
 use tokio::io::ReadBuf;
 
+use super::way::Way;
 use super::{Arrival, Failure, Link, Receiving};
 use crate::handler::{Delivery, Order, Places, Topics};
 use crate::io::Io;
@@ -151,7 +152,7 @@ impl<H: Handler> Driver<H> {
     ) -> Option<usize> {
         loop {
             let rest = bytes.get_mut(at..).unwrap_or_default();
-            let (used, goes_on) = self.hand_on(rest, link);
+            let (used, goes_on) = self.hand_on(rest, link, cx);
             at += used;
             let _ = link.poll_write(cx);
             if !goes_on {
@@ -166,15 +167,20 @@ impl<H: Handler> Driver<H> {
 
     /// Hands messages on while there is room for answers. Returns how many bytes they took, and
     /// whether there may be more events.
-    fn hand_on<S: Io>(&mut self, bytes: &mut [u8], link: &mut Link<S>) -> (usize, bool) {
+    fn hand_on<S: Io>(
+        &mut self,
+        bytes: &mut [u8],
+        link: &mut Link<S>,
+        cx: &mut Context<'_>,
+    ) -> (usize, bool) {
         let Self { handler: Some(handler), places, wants_drain, .. } = self else {
             return (bytes.len(), false);
         };
-        link.lend_buffer();
-        let mut events = link.core.receive(bytes, clock::now(), &mut link.out);
+        let (core, out, mut way) = link.part(cx);
+        let mut events = core.receive(bytes, clock::now(), out);
         while let Some(result) = events.next_with(|event, reply| {
             if let CoreEvent::Message(message) = event {
-                Outbox { reply, places, wants_drain }
+                Outbox { reply, places, wants_drain, way: &mut way }
                     .call(handler, |handler, out| handler.message(message.as_ref(), out));
             }
             !reply.connection().has_room()
@@ -211,7 +217,9 @@ impl<H: Handler> Driver<H> {
         act: impl FnOnce(&mut H, &mut Out<'_>),
     ) {
         let Self { handler: Some(handler), places, wants_drain, .. } = self else { return };
-        link.reply(|reply| Outbox { reply, places, wants_drain }.call(handler, act));
+        let (core, out, mut way) = link.part(cx);
+        let reply = &mut Reply::new(core, out, clock::now());
+        Outbox { reply, places, wants_drain, way: &mut way }.call(handler, act);
         let _ = link.poll_write(cx);
     }
 
@@ -322,13 +330,14 @@ impl<S: Io> Link<S> {
 }
 
 /// What a handler sends through, during its turn.
-struct Outbox<'t, 'r> {
+struct Outbox<'t, 'r, 'l, 'c, S> {
     reply: &'t mut Reply<'r, AnyRole>,
     places: &'t mut Places,
     wants_drain: &'t mut bool,
+    way: &'t mut Way<'l, 'c, S>,
 }
 
-impl Outbox<'_, '_> {
+impl<S: Io> Outbox<'_, '_, '_, '_, S> {
     /// Calls the handler; where it panics, its connection closes.
     fn call<H: Handler>(mut self, handler: &mut H, act: impl FnOnce(&mut H, &mut Out<'_>)) {
         if !guard(handler, |handler| act(handler, &mut Out::new(&mut self))) {
@@ -343,9 +352,10 @@ impl Outbox<'_, '_> {
     }
 }
 
-impl Outlet for Outbox<'_, '_> {
+impl<S: Io> Outlet for Outbox<'_, '_, '_, '_, S> {
     fn send(&mut self, message: MessageRef<'_>, options: SendOptions) -> Sent {
-        let sent = self.reply.offer(message, options);
+        let long_one = self.way.try_long(self.reply, message, options);
+        let sent = long_one.unwrap_or_else(|| self.reply.offer(message, options));
         *self.wants_drain |= sent != Sent::Ok;
         sent
     }

@@ -6,6 +6,7 @@
 mod arrival;
 mod driver;
 mod transport;
+mod way;
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -362,6 +362,12 @@ impl Listening {
         Ok(self.local)
     }
 
+    /// Returns how many connections have been accepted and not been answered yet. Once nobody accepts,
+    /// a drain turns nobody away who came before if it waits until there are none.
+    pub fn pending_handshakes(&self) -> usize {
+        self.shared.pending.len()
+    }
+
     /// Lets another host accept the connections: returns the listener, and what the host gives them to.
     /// This server then accepts none, and drains as ever once `shutdown` is ready: the host must have
     /// stopped accepting by then. To be called once, on the runtime that serves; later calls return `None`.

@@ -67,6 +67,11 @@ impl Pending {
         Ok(Handshake { pending: self.clone(), ip: None })
     }
 
+    /// Returns how many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().all
+    }
+
     /// Returns leave to answer a connection that is turned away; `None` when so many are being
     /// answered that this one is better dropped.
     pub(super) fn refuse(&self) -> Option<OwnedSemaphorePermit> {

@@ -33,11 +33,11 @@ fn file_with_a_fault_is_refused_by_file_line_and_message() {
         ("listen = []", "f:1: listen: found 0 addresses; allowed is 1 to 16"),
         (
             "max_message = 1.5",
-            "f:1: max_message: found 1.5; allowed is a number of bytes from 1 to 16777216",
+            "f:1: max_message: found 1.5; allowed is a number of bytes from 1 to 1073741824",
         ),
         (
             "max_message = 2026-01-01",
-            "f:1: max_message: found a date; allowed is a number of bytes from 1 to 16777216",
+            "f:1: max_message: found a date; allowed is a number of bytes from 1 to 1073741824",
         ),
         ("time = 5", "f:1: time: found a value; allowed is a section, [time]"),
         ("[[time]]", "f:1: time: write [time], once"),

@@ -50,11 +50,10 @@ fn without_auth_only_this_machine_is_served_unless_anonymous_is_allowed() {
 #[test]
 fn http_api_is_off_without_a_key() {
     let none = Config::default();
-    assert!(none.api_keys().unwrap().is_empty() && !none.strangers_publish_by_http());
+    assert!(none.api_keys().unwrap().is_empty());
     let keys = format!("[auth]\napi_keys = ['{SECRET}']");
     assert!(!parse(&keys).unwrap().api_keys().unwrap().is_empty());
     let open = parse("[auth.anonymous]\npublish = ['chat']").unwrap();
-    assert!(open.strangers_publish_by_http());
     assert!(open.api_keys().unwrap().is_empty());
 }
 

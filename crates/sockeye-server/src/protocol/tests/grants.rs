@@ -28,7 +28,7 @@ fn subscribe(topics: &[&str]) -> Value {
 /// Answers the refresh that waits.
 fn answer(peer: &mut Peer, server: &Server, seconds: u64, grant: Result<Grant, Denied>) -> Value {
     let (number, question) = peer.wire.asked.pop_front().unwrap();
-    assert_eq!(question, Question::Admit { token: "a.b.c".to_owned() });
+    assert!(matches!(&question, Question::Admit { token } if token == "a.b.c"));
     assert!(!format!("{question:?}").contains("a.b.c"));
     let now = server.at(Duration::from_secs(seconds));
     peer.session.answered(number, Verdict::Admitted(grant), now, &mut peer.wire);
