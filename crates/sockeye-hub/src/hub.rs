@@ -380,6 +380,33 @@ mod tests {
         );
     }
 
+    #[test]
+    fn topics_are_listed_in_pages_in_the_order_of_their_names() {
+        let hub = keeping(1);
+        for name in ["c", "a", "e", "b", "d"] {
+            hub.say(name, "x", T0);
+        }
+        let (_, listener) = Recorder::pair();
+        hub.subscribe(&[topic("b")], Since::Now, &listener, T0);
+        let names = |page: &TopicPage| -> Vec<String> {
+            page.topics.iter().map(|(name, _)| name.as_str().to_owned()).collect()
+        };
+        let first = hub.topics(None, 2);
+        assert_eq!(
+            (names(&first), first.next.clone()),
+            (vec!["a".into(), "b".into()], Some(topic("b")))
+        );
+        assert_eq!(first.topics[1].1, hub.info(&topic("b"), T0));
+        assert_eq!((first.topics[1].1.subscribers, hub.stats().subscriptions), (1, 1));
+        let rest = hub.topics(first.next.as_ref(), 3);
+        assert_eq!((names(&rest), rest.next), (vec!["c".into(), "d".into(), "e".into()], None));
+        assert_eq!(names(&hub.topics(Some(&topic("bb")), 1)), ["c"], "one that is not there");
+        hub.clear_history(&topic("a"));
+        hub.unsubscribe(&topic("b"), &listener);
+        assert_eq!(names(&hub.topics(None, 1)), ["b"]);
+        assert_eq!(hub.stats().subscriptions, 0);
+    }
+
     // PUB-025
     #[test]
     fn hundred_thousand_subscriptions_that_come_and_go_leave_nothing_behind() {

@@ -165,6 +165,11 @@ impl Clients {
         }
     }
 
+    /// Parts with all clients of a topic, who are told 1008; returns with how many.
+    pub fn disconnect_topic(&self, topic: &TopicName) -> usize {
+        self.disconnect(&Target::Topic(topic.clone()), CloseCode::POLICY, "disconnected")
+    }
+
     fn listed(&self, number: u64, entry: &Entry) -> Listed {
         Listed {
             name: self.name(number),
@@ -288,3 +293,128 @@ impl fmt::Debug for Stay {
 
 /// Entries that are looked at under one lock.
 const BATCH: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+
+    use sockeye_proto::handler::Remote;
+    use sockeye_proto::{PreparedMessage, Utf8Bytes};
+
+    use super::*;
+
+    /// Tells which connections are closed, and how.
+    struct Closing(mpsc::Sender<(u64, u16)>);
+
+    impl Remote for Closing {
+        fn send(&self, _: u64, _: Arc<PreparedMessage>) {}
+
+        fn wake(&self, _: u64) {}
+
+        fn close(&self, connection: u64, code: CloseCode, _: Utf8Bytes) {
+            self.0.send((connection, code.get())).unwrap();
+        }
+    }
+
+    fn topic(name: &str) -> TopicName {
+        name.parse().unwrap()
+    }
+
+    fn clients() -> Arc<Clients> {
+        Arc::new(Clients::new(Epoch::from_random(1)))
+    }
+
+    fn enter(clients: &Arc<Clients>, link: Link, subject: Option<&str>, topics: Topics) -> Stay {
+        let mut stay = Stay::new(clients.clone());
+        let who = (Ipv4Addr::LOCALHOST.into(), subject);
+        stay.enter(clients.number(), Entry::new(link, Transport::Raw, who, topics));
+        stay
+    }
+
+    #[test]
+    fn client_is_listed_and_counted_until_its_stay_ends() {
+        let clients = clients();
+        let stay = enter(&clients, Link::Task(None), Some("ann"), Topics::none());
+        let (page, next) = clients.page(None, 10);
+        assert_eq!((page.len(), next), (1, None));
+        assert_eq!((page[0].name.as_str(), page[0].subject.as_deref()), ("1-1", Some("ann")));
+        assert_eq!(clients.metrics().connections(Transport::Raw).get(), 1);
+        drop(stay);
+        assert_eq!((clients.len(), clients.page(None, 10).0.len()), (0, 0));
+        assert_eq!(clients.metrics().connections(Transport::Raw).get(), 0);
+        drop(Stay::new(clients.clone()));
+        assert_eq!(clients.metrics().connections(Transport::Raw).get(), 0);
+    }
+
+    #[test]
+    fn pages_hold_each_client_once_in_the_order_in_which_they_came() {
+        let clients = clients();
+        let stays: Vec<_> =
+            (0..7).map(|_| enter(&clients, Link::Task(None), None, Topics::none())).collect();
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = clients.page(after.as_deref(), 3);
+            names.extend(page.into_iter().map(|client| client.name));
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(names, ["1-1", "1-2", "1-3", "1-4", "1-5", "1-6", "1-7"]);
+        for stranger in ["2-1", "1-x", "", "1"] {
+            assert!(clients.page(Some(stranger), 3).0.is_empty(), "{stranger}");
+        }
+        drop(stays);
+    }
+
+    // PUB-014
+    #[test]
+    fn those_who_are_meant_are_told_and_no_others() {
+        let clients = clients();
+        let (tell, closed) = mpsc::channel();
+        let remote: Arc<dyn Remote> = Arc::new(Closing(tell));
+        let socket = |number| Link::Socket(Sender::new(remote.clone(), number));
+        let joined = Arc::new(Mutex::new(vec![topic("a")]));
+        let changing = Topics::Changing(joined.clone());
+        let fixed = |name| Topics::Fixed(Arc::new([topic(name)]));
+        let _stays = [
+            enter(&clients, socket(1), Some("ann"), fixed("a")),
+            enter(&clients, socket(2), Some("bob"), changing),
+            enter(&clients, socket(3), None, fixed("b")),
+        ];
+        let (tell, mut told) = oneshot::channel();
+        let _task = enter(&clients, Link::Task(Some(tell)), Some("ann"), fixed("a"));
+        let part = |target| {
+            let count = clients.disconnect(&target, CloseCode::new(3503), "");
+            (count, closed.try_iter().map(|(number, _)| number).collect::<Vec<_>>())
+        };
+        assert_eq!(part(Target::Subject("ann".into())), (2, vec![1]));
+        assert_eq!(told.try_recv(), Ok(()));
+        assert_eq!(part(Target::Topic(topic("a"))), (2, vec![1, 2]), "the task has been told");
+        joined.lock().unwrap().clear();
+        assert_eq!(part(Target::Topic(topic("a"))), (1, vec![1]));
+        assert_eq!(part(Target::Client("1-3".into())), (1, vec![3]));
+        for nobody in ["1-9", "2-3", "3"] {
+            assert_eq!(part(Target::Client(nobody.into())), (0, vec![]));
+        }
+    }
+
+    #[test]
+    fn everybody_is_found_however_many_there_are() {
+        let clients = clients();
+        let (tell, closed) = mpsc::channel();
+        let remote: Arc<dyn Remote> = Arc::new(Closing(tell));
+        let all = 2 * BATCH + 1;
+        let stays: Vec<_> = (0..all)
+            .map(|_| {
+                let link = Link::Socket(Sender::new(remote.clone(), 0));
+                enter(&clients, link, Some("ann"), Topics::none())
+            })
+            .collect();
+        let parted = clients.disconnect(&Target::Subject("ann".into()), CloseCode::POLICY, "");
+        assert_eq!((parted, closed.try_iter().count()), (all, all));
+        drop(stays);
+        assert_eq!(clients.len(), 0);
+    }
+}

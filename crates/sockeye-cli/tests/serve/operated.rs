@@ -46,8 +46,10 @@ impl Operated {
     }
 
     pub(crate) async fn with_environment(args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
-        command.args(args).envs(env.iter().copied());
+        let mut command = command(&["serve", "--listen", "127.0.0.1:0"]);
+        let admin: &[&str] =
+            if args.contains(&"--admin") { &[] } else { &["--admin", "127.0.0.1:0"] };
+        command.args(admin).args(args).envs(env.iter().copied());
         let mut served = Served::spawn(&mut command).await;
         let mut stderr = served.take_stderr();
         let (lines, mut log) = mpsc::unbounded_channel();
