@@ -178,6 +178,7 @@ async fn requests_without_a_key_or_sense_are_refused() {
     let key = format!("X-API-Key: {KEY}");
     let bearer = format!("Authorization: Bearer {KEY}");
     let json = "Content-Type: application/json";
+    let form = "Content-Type: application/x-www-form-urlencoded";
     let message = r#"{"topic":"a","data":"x"}"#;
     let batch = |count: usize| format!("[{}]", vec!["1"; count].join(","));
     let long = format!(r#"{{"topic":"a","data":"{}"}}"#, "x".repeat(1 << 20));
@@ -189,6 +190,7 @@ async fn requests_without_a_key_or_sense_are_refused() {
         ("POST", &target, &[&key, json], message, 400),
         ("POST", "/publish", &[&key], message, 415),
         ("POST", "/publish", &[&key, "Content-Type: text/plain"], message, 415),
+        ("POST", "/publish", &[&key, form], "topic=a&data=x", 415),
         ("POST", "/publish", &[&key, json], "{", 400),
         ("POST", "/publish", &[&key, json], "1", 400),
         ("POST", "/publish", &[&key, json], r#"{"topic":"a*","data":""}"#, 400),

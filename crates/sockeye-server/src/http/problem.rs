@@ -65,7 +65,7 @@ impl Problem {
 
     /// Tells a poll that its client has been disconnected.
     pub(super) fn disconnected() -> Self {
-        let message = "the server has disconnected you";
+        let message = "an operator has ended this";
         Self::new(StatusCode::FORBIDDEN, "disconnected", message)
     }
 

@@ -51,7 +51,8 @@ fn only_who_brings_a_cursor_comes_back() {
 #[test]
 fn message_that_a_topic_does_not_take_is_counted_by_the_reason() {
     use sockeye_hub::{Epoch, Limits, Payload, Rules};
-    let limits = Limits { payload: 1, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.payload = 1;
     let hub = Hub::new(Epoch::from_random(1), Rules::default(), limits);
     let metrics = Metrics::default();
     let publish = |text: &str| {

@@ -187,7 +187,9 @@ async fn refusals_tell_nothing_of_what_is_inside_or_what_was_sent() {
         "serde",
     ];
     for text in &seen.refusals {
-        let found = inside.iter().find(|inside| text.contains(**inside));
+        // The name of a refusal has one of these in it, as a part.
+        let shown = text.replace(r#""code":"disconnected""#, "");
+        let found = inside.iter().find(|inside| shown.contains(**inside));
         assert_eq!(found, None, "{text}");
         let refusal: Value = serde_json::from_str(text).unwrap();
         assert!(names(&refusal).iter().all(|name| ["error", "last_id"].contains(&name.as_str())));
