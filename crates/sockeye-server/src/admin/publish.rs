@@ -56,13 +56,12 @@ fn one(gate: &Gate, item: Value) -> Result<Value, Problem> {
     }
     let bytes = publication.payload.bytes().len();
     let Published { id, subscribers, is_repeat } = gate.app.publish(publication)?;
-    let mut result = json!({ "id": id.to_string(), "subscribers": subscribers });
+    let id = id.to_string();
     if is_repeat {
-        result["repeat"] = Value::Bool(true);
-    } else {
-        gate.app.metrics().received(Transport::Admin, bytes);
+        return Ok(json!({ "id": id, "subscribers": subscribers, "repeat": true }));
     }
-    Ok(result)
+    gate.app.metrics().received(Transport::Admin, bytes);
+    Ok(json!({ "id": id, "subscribers": subscribers }))
 }
 
 /// Messages in one request.
