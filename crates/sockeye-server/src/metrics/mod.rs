@@ -101,8 +101,9 @@ impl Metrics {
         flow.bytes_out.add(in_u64(bytes));
     }
 
-    /// Counts a request that was refused, by the name of the refusal.
+    /// Counts a request that was refused, by the name of the refusal, and tells the log.
     pub(crate) fn refused(&self, code: &'static str) {
+        tracing::debug!(code, "client.refused");
         self.refused.add(code);
     }
 

@@ -19,7 +19,8 @@ pub(super) fn started(app: &App, site: Site, urls: &[String], admin: Option<Sock
     };
     let admin = admin.map(|address| format!("http://{address}"));
     tracing::info!(version, mode, listen, admin, "server.started");
-    for warning in app.config().warnings() {
+    // An echo is there for everybody.
+    for warning in app.config().warnings().into_iter().filter(|_| site == Site::Topics) {
         tracing::warn!(setting = warning, "server.insecure");
     }
 }
