@@ -7,6 +7,8 @@
     reason = "the functions that tests share fail the test in which they fail"
 )]
 
+#[path = "serve/admin.rs"]
+mod admin;
 #[path = "serve/command.rs"]
 mod command;
 #[path = "serve/doors.rs"]
@@ -23,6 +25,10 @@ mod http;
 mod killed;
 #[path = "serve/log.rs"]
 mod log;
+#[path = "serve/metrics.rs"]
+mod metrics;
+#[path = "serve/operated.rs"]
+mod operated;
 #[path = "serve/operating.rs"]
 mod operating;
 #[path = "serve/recovering.rs"]

@@ -9,6 +9,7 @@ use crate::members::Member;
 use crate::message::{Publication, Published};
 use crate::presence::MemberPage;
 use crate::recovery::{Joined, Order, Page};
+use crate::rules::Slow;
 use crate::state::State;
 use crate::{Epoch, Id, Label, Limits, Rules, Since, TopicName};
 
@@ -53,6 +54,29 @@ pub struct Stats {
     pub floor: u64,
     /// Timers that are set.
     pub timers: usize,
+    /// Subscribers of all topics together.
+    pub subscriptions: usize,
+}
+
+/// A part of the topics there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicPage {
+    /// The topics, in the order of their names.
+    pub topics: Vec<(TopicName, Info)>,
+    /// After which name the next page goes on, if there is more.
+    pub next: Option<TopicName>,
+}
+
+impl Info {
+    fn of(state: &State, topic: &TopicName) -> Self {
+        let oldest = state.registry.get(topic).and_then(|topic| topic.history().oldest());
+        Self {
+            subscribers: state.subscribers(topic),
+            last_id: state.registry.last(topic).map(|seq| state.id(seq)),
+            oldest_id: oldest.map(|message| message.id),
+        }
+    }
 }
 
 impl Hub {
@@ -127,12 +151,24 @@ impl Hub {
         let mut state = self.lock();
         state.advance(now);
         state.freshen(topic);
-        let oldest = state.registry.get(topic).and_then(|topic| topic.history().oldest());
-        Info {
-            subscribers: state.subscribers(topic),
-            last_id: state.registry.last(topic).map(|seq| state.id(seq)),
-            oldest_id: oldest.map(|message| message.id),
-        }
+        Info::of(&state, topic)
+    }
+
+    /// Lists the topics that have something and come after `after` in the order of their names, at
+    /// most `limit` and at most a page ([`Limits::page`]) at a time; go on with [`TopicPage::next`].
+    pub fn topics(&self, after: Option<&TopicName>, limit: usize) -> TopicPage {
+        let state = self.lock();
+        let limit = limit.clamp(1, state.limits.page.max(1));
+        let mut names = state.registry.names_after(after);
+        let topics: Vec<_> =
+            names.by_ref().take(limit).map(|name| (name.clone(), Info::of(&state, name))).collect();
+        let next = names.next().and_then(|_| topics.last()).map(|(name, _)| name.clone());
+        TopicPage { topics, next }
+    }
+
+    /// Tells what becomes of those who read a topic too slowly.
+    pub fn slow(&self, topic: &TopicName) -> Slow {
+        self.lock().registry.rules(topic).slow
     }
 
     /// Makes a client a member of a topic. If it was not one, and the topic's rules say so, a
@@ -189,6 +225,7 @@ impl Hub {
             forgotten: state.registry.forgotten().len(),
             floor: state.registry.forgotten().floor(),
             timers: state.books.timers.len(),
+            subscriptions: state.subscriptions,
         }
     }
 
@@ -341,6 +378,33 @@ mod tests {
             hub.stats(),
             Hub::new(Epoch::from_random(1), Rules::default(), Limits::default()).stats()
         );
+    }
+
+    #[test]
+    fn topics_are_listed_in_pages_in_the_order_of_their_names() {
+        let hub = keeping(1);
+        for name in ["c", "a", "e", "b", "d"] {
+            hub.say(name, "x", T0);
+        }
+        let (_, listener) = Recorder::pair();
+        hub.subscribe(&[topic("b")], Since::Now, &listener, T0);
+        let names = |page: &TopicPage| -> Vec<String> {
+            page.topics.iter().map(|(name, _)| name.as_str().to_owned()).collect()
+        };
+        let first = hub.topics(None, 2);
+        assert_eq!(
+            (names(&first), first.next.clone()),
+            (vec!["a".into(), "b".into()], Some(topic("b")))
+        );
+        assert_eq!(first.topics[1].1, hub.info(&topic("b"), T0));
+        assert_eq!((first.topics[1].1.subscribers, hub.stats().subscriptions), (1, 1));
+        let rest = hub.topics(first.next.as_ref(), 3);
+        assert_eq!((names(&rest), rest.next), (vec!["c".into(), "d".into(), "e".into()], None));
+        assert_eq!(names(&hub.topics(Some(&topic("bb")), 1)), ["c"], "one that is not there");
+        hub.clear_history(&topic("a"));
+        hub.unsubscribe(&topic("b"), &listener);
+        assert_eq!(names(&hub.topics(None, 1)), ["b"]);
+        assert_eq!(hub.stats().subscriptions, 0);
     }
 
     // PUB-025

@@ -79,7 +79,7 @@ mod testing;
 mod topic;
 
 pub use error::{Gap, GapReason, Limit, Refused};
-pub use hub::{Hub, Info, Stats};
+pub use hub::{Hub, Info, Stats, TopicPage};
 pub use id::{Epoch, Id, InvalidId, MAX_SEQ, Since};
 pub use listeners::Listener;
 pub use members::Member;

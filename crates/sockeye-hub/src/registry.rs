@@ -1,7 +1,8 @@
 //! The topics there are, and what is remembered of those there were.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
 use crate::error::{Limit, Refused};
 use crate::forgotten::Forgotten;
@@ -13,6 +14,8 @@ use crate::{Rules, TopicName, TopicRules};
 #[derive(Debug)]
 pub(crate) struct Registry {
     topics: HashMap<TopicName, Topic>,
+    /// Their names in order, so that a page of them costs no more than it has.
+    names: BTreeSet<TopicName>,
     forgotten: Forgotten,
     rules: Rules,
     max: usize,
@@ -21,7 +24,8 @@ pub(crate) struct Registry {
 impl Registry {
     /// Makes one for at most `max` topics, which remembers `forgotten` others.
     pub(crate) fn new(rules: Rules, max: usize, forgotten: usize) -> Self {
-        Self { topics: HashMap::new(), forgotten: Forgotten::new(forgotten), rules, max }
+        let (topics, names) = Default::default();
+        Self { topics, names, forgotten: Forgotten::new(forgotten), rules, max }
     }
 
     pub(crate) fn rules(&self, name: &TopicName) -> &TopicRules {
@@ -51,6 +55,7 @@ impl Registry {
                 let last = self.forgotten.take(name);
                 let evicted = last.unwrap_or(self.forgotten.floor());
                 let rules = self.rules.of(name).clone();
+                self.names.insert(name.clone());
                 Ok(entry.insert(Topic::new(name.clone(), rules, last, evicted)))
             }
         }
@@ -61,6 +66,7 @@ impl Registry {
         if !self.topics.get(name).is_some_and(Topic::is_idle) {
             return;
         }
+        self.names.remove(name);
         if let Some(last) = self.topics.remove(name).and_then(|topic| topic.last()) {
             self.forgotten.note(name, last);
         }
@@ -99,6 +105,15 @@ impl Registry {
 
     pub(crate) fn len(&self) -> usize {
         self.topics.len()
+    }
+
+    /// Lists the names behind one, in order.
+    pub(crate) fn names_after<'a>(
+        &'a self,
+        after: Option<&'a TopicName>,
+    ) -> impl Iterator<Item = &'a TopicName> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names.range::<TopicName, _>((from, Bound::Unbounded))
     }
 
     pub(crate) fn forgotten(&self) -> &Forgotten {

@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) books: Books,
     pub(crate) keys: Keys,
     pub(crate) limits: Limits,
+    /// Subscribers of all topics.
+    pub(crate) subscriptions: usize,
     epoch: Epoch,
     /// The number of the last message.
     seq: u64,
@@ -36,6 +38,7 @@ impl State {
             books: Books::default(),
             keys: Keys::new(limits.keys, limits.key_age),
             limits,
+            subscriptions: 0,
             epoch,
             seq: 0,
             now: Duration::ZERO,
@@ -149,12 +152,14 @@ impl State {
         listener: &Arc<dyn Listener>,
     ) -> Result<(), Refused> {
         self.registry.open(name)?.listeners.add(listener);
+        self.subscriptions += 1;
         Ok(())
     }
 
     /// Takes a subscriber of a listener away from a topic. Returns `None` when there is none.
     pub(crate) fn part(&mut self, name: &TopicName, listener: &Arc<dyn Listener>) -> Option<()> {
         self.registry.get_mut(name)?.listeners.remove(listener)?;
+        self.subscriptions -= 1;
         self.registry.close_idle(name);
         Some(())
     }

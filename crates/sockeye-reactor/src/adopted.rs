@@ -15,6 +15,7 @@ pub(crate) struct Arrival<H, N: Network> {
     pub(crate) core: Connection<Server>,
     pub(crate) received: Vec<u8>,
     pub(crate) handler: H,
+    pub(crate) class: u8,
 }
 
 /// A stream, and the TLS session over it.
@@ -50,7 +51,15 @@ impl<H> Adopted<H> {
     }
 
     fn over(transport: Transport<TcpStream>, core: Connection<Server>, handler: H) -> Self {
-        Self(Arrival { transport, core, received: Vec::new(), handler })
+        Self(Arrival { transport, core, received: Vec::new(), handler, class: 0 })
+    }
+
+    /// Sets the class under which its messages are counted, below 4; 0 unless it is set. See
+    /// [`Reactor::traffic`](crate::Reactor::traffic).
+    #[must_use]
+    pub fn class(mut self, class: u8) -> Self {
+        self.0.class = class;
+        self
     }
 
     /// Adds what was read behind the handshake's request.

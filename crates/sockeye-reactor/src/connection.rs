@@ -54,6 +54,8 @@ struct State {
     at_end: bool,
     /// The handler waits to hear that there is room again.
     wants_drain: bool,
+    /// Under what its messages are counted.
+    class: u8,
 }
 
 impl State {
@@ -88,8 +90,9 @@ pub(crate) enum Stays {
 }
 
 impl<H: Handler, S: System> Conn<H, S> {
-    pub(crate) fn new(socket: Socket<S>, core: Connection<Server>, handler: H) -> Self {
-        let (subscriptions, unsent, unread, state) = Default::default();
+    pub(crate) fn new(socket: Socket<S>, core: Connection<Server>, handler: H, class: u8) -> Self {
+        let (subscriptions, unsent, unread) = Default::default();
+        let state = State { class, ..State::default() };
         Self { socket, core, handler, subscriptions, unsent, unread, state }
     }
 
@@ -204,6 +207,8 @@ impl<H: Handler, S: System> Conn<H, S> {
                 self.miss(publication, turn);
             } else if self.core.append_prepared(&publication.message, turn.out).is_err() {
                 return self.no_room(turn);
+            } else {
+                turn.local.traffic.sent_prepared(self.state.class, &publication.message);
             }
         }
         self.write(turn);
@@ -220,6 +225,7 @@ impl<H: Handler, S: System> Conn<H, S> {
         if self.core.append_prepared(message, turn.out).is_err() {
             return self.no_room(turn);
         }
+        turn.local.traffic.sent_prepared(self.state.class, message);
         self.write(turn);
         self.rest(turn)
     }
@@ -261,7 +267,7 @@ impl<H: Handler, S: System> Conn<H, S> {
 
     /// Closes a connection that misses messages.
     pub(crate) fn close_slow(&mut self, turn: &mut Turn<'_, H, S>) -> Stays {
-        self.close(CloseCode::POLICY, SLOW, turn)
+        self.close(CloseCode::POLICY, SLOW_CONSUMER, turn)
     }
 
     /// Starts the closing handshake.
@@ -334,6 +340,7 @@ impl<H: Handler, S: System> Conn<H, S> {
         let mut events = core.receive(bytes, *now, out);
         while let Some(result) = events.next_with(|event, reply| {
             if let Event::Message(message) = event {
+                local.traffic.received(state.class, message.as_ref());
                 let (index, way) = (*index, &mut way);
                 let outbox = Outbox { reply, subscriptions, state, index, local, way };
                 outbox.call(handler, |handler, out| handler.message(message.as_ref(), out));
@@ -526,6 +533,9 @@ impl<H: Handler, S: System> Outlet for Outbox<'_, '_, '_, H, S> {
         let long_one = self.try_long(message, options);
         let sent = long_one.unwrap_or_else(|| self.reply.offer(message, options));
         self.state.wants_drain |= sent != Sent::Ok;
+        if sent != Sent::Dropped {
+            self.local.traffic.sent(self.state.class, message);
+        }
         sent
     }
 
@@ -541,8 +551,9 @@ impl<H: Handler, S: System> Outlet for Outbox<'_, '_, '_, H, S> {
         let due = self.local.catch_up(self.index, self.subscriptions, position);
         for message in due {
             if self.reply.append_prepared(&message).is_err() {
-                return self.close(CloseCode::POLICY, SLOW);
+                return self.close(CloseCode::POLICY, SLOW_CONSUMER);
             }
+            self.local.traffic.sent_prepared(self.state.class, &message);
         }
     }
 
@@ -575,8 +586,8 @@ fn guard<H: Handler>(handler: &mut H, act: impl FnOnce(&mut H)) -> bool {
     returned
 }
 
-/// What a peer is told that reads too slowly.
-const SLOW: &str = "slow consumer";
+/// What a peer is told, with [`CloseCode::POLICY`], that reads too slowly.
+pub const SLOW_CONSUMER: &str = "slow consumer";
 
 /// Reads per turn, so that a peer that never stops sending leaves room for others.
 const READS: usize = 16;

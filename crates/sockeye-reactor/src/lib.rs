@@ -34,14 +34,17 @@ mod socket;
 mod sync;
 mod system;
 mod topics;
+mod traffic;
 mod watchdog;
 mod wheel;
 mod worker;
 
 pub use adopted::Adopted;
 pub use clock::now;
+pub use connection::SLOW_CONSUMER;
 pub use door::Door;
 pub use local::Backlog;
 pub use reactor::Reactor;
 pub use sockeye_proto::handler::{Handler, Out, Sent};
+pub use traffic::Traffic;
 pub use watchdog::Blocked;

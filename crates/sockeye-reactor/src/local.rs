@@ -11,12 +11,14 @@ use crate::mailbox::{Mailbox, Missed, Order, Post};
 use crate::slab::Key;
 use crate::system::Network;
 use crate::topics::{Moved, Subscriptions, Topics};
+use crate::traffic::Ledger;
 
 /// What the connections of a thread share.
 pub(crate) struct Local<H, N: Network> {
     pub(crate) topics: Topics,
     /// Connections whose places in topics changed while another connection had its turn.
     pub(crate) moved: Vec<Moved>,
+    pub(crate) traffic: Ledger,
     /// The key of the connection whose turn it is.
     pub(crate) key: Option<Key>,
     /// What was published in this turn, in order.
@@ -53,8 +55,8 @@ pub enum Backlog {
 
 impl<H: Handler, N: Network> Local<H, N> {
     pub(crate) fn new(own: Arc<Mailbox<H, N>>, others: Vec<Arc<Mailbox<H, N>>>) -> Self {
-        let (topics, moved, publications, orders, missed) = Default::default();
-        Self { topics, moved, key: None, publications, orders, missed, own, others }
+        let (topics, moved, traffic, publications, orders, missed) = Default::default();
+        Self { topics, moved, traffic, key: None, publications, orders, missed, own, others }
     }
 
     /// Returns a handle to the connection whose turn it is.

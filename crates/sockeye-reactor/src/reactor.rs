@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use crate::door::{Door, Reception};
 use crate::local::{Backlog, Publication};
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Portable, System, Tcp};
-use crate::watchdog::{Blocked, Pulse, Watchdog};
-use crate::worker::Worker;
+use crate::traffic::Traffic;
+use crate::watchdog::{Blocked, Watchdog};
+use crate::worker::{Shown, Worker};
 
 /// Threads that serve WebSockets, each with connections of its own.
 pub struct Reactor<H> {
@@ -28,9 +29,7 @@ pub struct Reactor<H> {
 
 struct Thread<H> {
     mailbox: Arc<Mailbox<H, Tcp>>,
-    /// Connections given to the thread and not ended.
-    load: Arc<AtomicUsize>,
-    pulse: Arc<Pulse>,
+    shown: Shown,
     handle: Option<JoinHandle<()>>,
 }
 
@@ -53,13 +52,12 @@ impl<H: Handler> Reactor<H> {
             let others = mailboxes.iter().enumerate().filter(|(other, _)| *other != number);
             let others = others.map(|(_, mailbox)| mailbox.clone()).collect();
             let Some(mailbox) = mailboxes.get(number).cloned() else { continue };
-            let load = Arc::new(AtomicUsize::new(0));
-            let pulse = Arc::new(Pulse::new());
-            let worker = Worker::new(system, mailbox.clone(), others, load.clone(), pulse.clone());
+            let shown = Shown::default();
+            let worker = Worker::new(system, mailbox.clone(), others, shown.clone());
             let builder = thread::Builder::new().name(format!("reactor-{number}"));
             // A system that fails leaves nothing to be done on its thread.
             let handle = builder.spawn(move || drop(worker.run()))?;
-            reactor.threads.push(Thread { mailbox, load, pulse, handle: Some(handle) });
+            reactor.threads.push(Thread { mailbox, shown, handle: Some(handle) });
         }
         Ok(reactor)
     }
@@ -75,7 +73,7 @@ impl<H: Handler> Reactor<H> {
         limit: Duration,
         report: impl Fn(Blocked) + Send + 'static,
     ) -> io::Result<()> {
-        let pulses = self.threads.iter().map(|thread| thread.pulse.clone()).collect();
+        let pulses = self.threads.iter().map(|thread| thread.shown.pulse.clone()).collect();
         self.watchdog = Some(Watchdog::start(pulses, limit, report)?);
         Ok(())
     }
@@ -97,12 +95,12 @@ impl<H: Handler> Reactor<H> {
 
     /// Gives a connection to the thread that has the fewest, or to this one if it has about as few.
     pub fn adopt(&self, adopted: Adopted<H>) {
-        let load = |thread: &Thread<H>| thread.load.load(Ordering::Relaxed);
+        let load = |thread: &Thread<H>| thread.shown.load.load(Ordering::Relaxed);
         let Some(lightest) = self.threads.iter().min_by_key(|thread| load(thread)) else { return };
         let own = self.threads.iter().find(|thread| thread.mailbox.is_own());
         let own = own.filter(|own| load(own) <= load(lightest) + SLACK);
         let thread = own.unwrap_or(lightest);
-        thread.load.fetch_add(1, Ordering::Relaxed);
+        thread.shown.load.fetch_add(1, Ordering::Relaxed);
         thread.mailbox.put(Order::Adopt(Box::new(adopted.0)));
     }
 
@@ -147,7 +145,14 @@ impl<H: Handler> Reactor<H> {
 
     /// Returns how many connections there are.
     pub fn len(&self) -> usize {
-        self.threads.iter().map(|thread| thread.load.load(Ordering::Relaxed)).sum()
+        self.threads.iter().map(|thread| thread.shown.load.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Returns what has gone over the connections of a class, ended ones too, as far as the threads
+    /// have told by now: they tell at the end of each turn.
+    pub fn traffic(&self, class: u8) -> Traffic {
+        let of_each = self.threads.iter().map(|thread| thread.shown.traffic.of(class));
+        of_each.fold(Traffic::default(), Traffic::and)
     }
 
     /// Tells whether there are none.

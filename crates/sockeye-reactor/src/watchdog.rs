@@ -26,11 +26,13 @@ pub struct Blocked {
 #[derive(Debug)]
 pub(crate) struct Pulse(AtomicU64);
 
-impl Pulse {
-    pub(crate) fn new() -> Self {
+impl Default for Pulse {
+    fn default() -> Self {
         Self(AtomicU64::new(WAITING))
     }
+}
 
+impl Pulse {
     pub(crate) fn works(&self, now: Time) {
         self.0.store(now.as_micros(), Ordering::Relaxed);
     }
@@ -137,7 +139,7 @@ mod tests {
     // RES-018
     #[test]
     fn a_thread_is_told_of_once_and_again_each_time_that_has_doubled() {
-        let pulse = Arc::new(Pulse::new());
+        let pulse = Arc::new(Pulse::default());
         let mut watched = Watched::new(pulse.clone(), LIMIT);
         assert_eq!(watched.look(at(100), LIMIT), None, "it waits");
         pulse.works(at(100));

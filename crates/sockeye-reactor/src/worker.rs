@@ -23,6 +23,7 @@ use crate::slab::Slab;
 use crate::socket::Socket;
 use crate::system::{Happening, System};
 use crate::topics::Moved;
+use crate::traffic::Board;
 use crate::watchdog::Pulse;
 use crate::wheel::Wheel;
 
@@ -44,8 +45,16 @@ pub(crate) struct Worker<H, S: System> {
     out: Vec<u8>,
     /// Why connections are closed as soon as they come.
     closing: Option<(CloseCode, Utf8Bytes)>,
-    load: Arc<AtomicUsize>,
-    pulse: Arc<Pulse>,
+    shown: Shown,
+}
+
+/// What others see of a thread.
+#[derive(Clone, Default)]
+pub(crate) struct Shown {
+    /// Connections given to the thread and not ended.
+    pub(crate) load: Arc<AtomicUsize>,
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) traffic: Arc<Board>,
 }
 
 impl<H: Handler, S: System> Worker<H, S> {
@@ -53,8 +62,7 @@ impl<H: Handler, S: System> Worker<H, S> {
         system: S,
         mailbox: Arc<Mailbox<H, S::Network>>,
         others: Vec<Arc<Mailbox<H, S::Network>>>,
-        load: Arc<AtomicUsize>,
-        pulse: Arc<Pulse>,
+        shown: Shown,
     ) -> Self {
         Self {
             system,
@@ -68,8 +76,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             buffer: vec![0; S::READ],
             out: Vec::new(),
             closing: None,
-            load,
-            pulse,
+            shown,
         }
     }
 
@@ -100,7 +107,7 @@ impl<H: Handler, S: System> Worker<H, S> {
         due: &mut Vec<u32>,
     ) -> io::Result<bool> {
         let asked = self.system.now();
-        self.pulse.waits();
+        self.shown.pulse.waits();
         match self.system.wait(self.patience(asked), happened) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             waited => {
@@ -110,7 +117,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             }
         }
         let now = self.system.now();
-        self.pulse.works(now);
+        self.shown.pulse.works(now);
         self.read_again(now);
         for happening in happened.drain(..) {
             self.attend(happening, now);
@@ -136,6 +143,7 @@ impl<H: Handler, S: System> Worker<H, S> {
             });
         }
         self.out.shrink_to(OUT_KEPT);
+        self.local.traffic.show(&self.shown.traffic);
         Ok(true)
     }
 
@@ -285,7 +293,7 @@ impl<H: Handler, S: System> Worker<H, S> {
 
     /// Takes a connection in.
     fn adopt(&mut self, arrival: Arrival<H, S::Network>, now: Time) {
-        let Arrival { transport, core, mut received, handler } = arrival;
+        let Arrival { transport, core, mut received, handler, class } = arrival;
         let Self { connections, system, .. } = self;
         let key = connections.insert_with(|key| {
             let socket = match transport {
@@ -295,7 +303,7 @@ impl<H: Handler, S: System> Worker<H, S> {
                     Socket::tls(system.watch(stream, key.index).ok()?, session)
                 }
             };
-            Some(Conn::new(socket, core, handler))
+            Some(Conn::new(socket, core, handler, class))
         });
         let Some(key) = key else { return self.lighten() };
         self.turn(key.index, now, |connection, turn| connection.open(&mut received, turn));
@@ -317,7 +325,7 @@ impl<H: Handler, S: System> Worker<H, S> {
     }
 
     fn lighten(&self) {
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.shown.load.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Hands out what was published, all that is due to a connection in one write.

@@ -1,21 +1,22 @@
 //! What all doors of a server share.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use sockeye_hub::{Epoch, Hub, Listener, Publication, Published, Refused, Rules};
 use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::crowd::{Crowd, CrowdLimits};
 use crate::fetch::Fetcher;
 use crate::hook::Hooks;
-use crate::http::{Counters, HttpLimits, Topics};
+use crate::http::{HttpLimits, Topics};
+use crate::metrics::Metrics;
 use crate::plane::{Alarms, DataPlane, Form};
 use crate::policy::{Policies, Policy};
 use crate::protocol::{Rate, Service, Settings};
@@ -34,8 +35,8 @@ pub struct App {
     pub rules: Rules,
     /// Where WebSockets live.
     pub plane: DataPlane,
-    /// What is counted.
-    pub counters: Arc<Counters>,
+    /// Who is connected, and what is counted.
+    pub clients: Arc<Clients>,
     /// Whether the server is stopping, and then over how much time its clients are to come back.
     pub stopping: watch::Sender<Option<Duration>>,
     /// The configuration of the moment.
@@ -49,8 +50,9 @@ pub struct App {
     fetcher: Fetcher,
     /// What sessions work with.
     service: RwLock<Arc<Service>>,
+    /// Asks whoever runs the server to stop it.
+    pub(crate) drain: Notify,
     alarms: Arc<Alarms>,
-    clients: AtomicU64,
     epoch: Epoch,
 }
 
@@ -86,13 +88,15 @@ impl App {
         let hub = Arc::new(Hub::new(epoch, rules.clone(), config.hub_limits()));
         let fetcher = Fetcher::new().map_err(std::io::Error::other)?;
         let policy = policy(config, &fetcher)?;
-        let (plane, clock) = (DataPlane::start()?, Clock::start());
+        let (clients, clock) = (Arc::new(Clients::new(epoch)), Clock::start());
+        let plane = DataPlane::start(clients.clone())?;
         let app = Arc::new(Self {
-            service: RwLock::new(Arc::new(service(config, (&hub, &clock), &policy))),
+            service: RwLock::new(Arc::new(service(config, (&hub, &clock, &clients), &policy))),
             policies: Arc::new(Policies::new(policy)),
             rules,
             clock,
-            counters: Arc::default(),
+            clients,
+            drain: Notify::new(),
             stopping: watch::Sender::new(None),
             config: RwLock::new(Arc::new(config.clone())),
             crowd: Arc::new(Crowd::new(crowd_limits(config))),
@@ -102,7 +106,6 @@ impl App {
             runtime: Handle::current(),
             fetcher,
             alarms: Arc::default(),
-            clients: AtomicU64::new(0),
             epoch,
             hub,
         });
@@ -117,7 +120,10 @@ impl App {
         let taken = config.and_then(|config| Ok((policy(&config, &self.fetcher)?, config)));
         let (policy, config) = match taken {
             Ok(taken) => taken,
-            Err(error) => return tracing::error!(%error, "config.reload_failed"),
+            Err(error) => {
+                self.metrics().reload_failures.add(1);
+                return tracing::error!(%error, "config.reload_failed");
+            }
         };
         let old = self.config();
         let difference = old.difference(&config);
@@ -125,7 +131,7 @@ impl App {
         if !restart.is_empty() {
             tracing::warn!(keys = restart, "config.needs_restart");
         }
-        let service = Arc::new(service(&config, (&self.hub, &self.clock), &policy));
+        let service = Arc::new(service(&config, (&self.hub, &self.clock, &self.clients), &policy));
         *self.service.write().unwrap_or_else(PoisonError::into_inner) = service;
         self.policies.replace(policy);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -149,7 +155,7 @@ impl App {
             clock: self.clock.clone(),
             policies: self.policies.clone(),
             limits: self.http_limits.clone(),
-            counters: self.counters.clone(),
+            clients: self.clients.clone(),
             stopping: self.stopping.subscribe(),
         })
     }
@@ -159,12 +165,24 @@ impl App {
     /// # Errors
     /// As [`Hub::publish`].
     pub fn publish(&self, publication: Publication) -> Result<Published, Refused> {
-        self.hub.publish(publication, self.clock.now())
+        self.metrics().publish(&self.hub, publication, self.clock.now())
     }
 
-    /// Makes a name for a client that no other has, in this life of the server and in others.
-    pub(crate) fn name_client(&self) -> String {
-        format!("{}-{}", self.epoch, self.clients.fetch_add(1, Ordering::Relaxed))
+    /// Returns what is counted.
+    pub fn metrics(&self) -> &Metrics {
+        self.clients.metrics()
+    }
+
+    /// Tells whether the server takes leave of its connections.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+
+    /// Takes note that a reader was too slow for a topic, which it has left for a while.
+    pub(crate) fn held_back(&self, form: Form, channel: &str) {
+        if let Some(topic) = form.topic(channel) {
+            self.metrics().slow(self.rules.of(&topic).slow).add(1);
+        }
     }
 
     /// Wakes a connection when the wall's clock, as it is set now, shows `at`.
@@ -215,7 +233,11 @@ fn policy(config: &Config, fetcher: &Fetcher) -> Result<Policy, ConfigError> {
     Ok(policy)
 }
 
-fn service(config: &Config, (hub, clock): (&Arc<Hub>, &Clock), policy: &Policy) -> Service {
+fn service(
+    config: &Config,
+    (hub, clock, clients): (&Arc<Hub>, &Clock, &Arc<Clients>),
+    policy: &Policy,
+) -> Service {
     let mut settings = Settings {
         grace: config.time.refresh,
         ping: config.time.ping,
@@ -227,6 +249,7 @@ fn service(config: &Config, (hub, clock): (&Arc<Hub>, &Clock), policy: &Policy) 
     Service {
         hub: hub.clone(),
         clock: clock.clone(),
+        clients: clients.clone(),
         hooks: policy.hooks.clone(),
         auth: Arc::new(policy.auth.clone()),
         settings,

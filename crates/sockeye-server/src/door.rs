@@ -39,6 +39,7 @@ struct Knock {
     topics: Vec<TopicName>,
     from: From,
     policy: Arc<Policy>,
+    number: u64,
     who: Credentials,
     ticket: Ticket,
     /// `None` when somebody must be asked.
@@ -58,19 +59,27 @@ pub(crate) fn open(server: Server, app: &Arc<App>) -> Server {
 
 /// Judges a request as far as that takes no time.
 fn check(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Rejection> {
+    judge(app, incoming).map_err(|problem| {
+        app.metrics().refused(problem.code);
+        problem.rejection()
+    })
+}
+
+/// As [`check`]; refused is told as everywhere.
+fn judge(app: &Arc<App>, incoming: &mut Incoming) -> Result<(), Problem> {
     let policy = app.policies.current();
     let is_page = incoming.header("origin").is_some();
     if is_page && !allows_page(&policy, incoming) {
-        return Err(Problem::foreign_page().rejection().with_rule("origin"));
+        return Err(Problem::foreign_page());
     }
     if incoming.param("topic").is_none() && incoming.uri().path() != MANY {
         return Ok(());
     }
-    let knock = Knock::read(app, policy, incoming).map_err(|problem| problem.rejection())?;
+    let knock = Knock::read(app, policy, incoming)?;
     if let Some(Err(denied)) = &knock.answer
         && !is_page
     {
-        return Err(Problem::from(denied.clone()).rejection());
+        return Err(denied.clone().into());
     }
     incoming.extensions_mut().insert(knock);
     Ok(())
@@ -107,8 +116,9 @@ impl Knock {
         };
         let from = ask::since_of(uri, incoming.headers());
         let from = from.map_or_else(|| From::Arrival(app.hub.cursor()), From::Cursor);
-        let who = credentials(app, incoming, &policy).map_err(Denied::from)?;
-        let mut knock = Self { form, topics, from, policy, who, ticket, answer: None };
+        let number = app.clients.number();
+        let who = credentials(app, number, incoming, &policy).map_err(Denied::from)?;
+        let mut knock = Self { form, topics, from, policy, number, who, ticket, answer: None };
         knock.answer = knock.decide(app);
         Ok(knock)
     }
@@ -147,7 +157,7 @@ impl Knock {
     }
 
     fn guest(&self, app: &App, grant: Grant) -> Guest {
-        let client = self.who.client().clone();
+        let client = (self.number, self.who.client().clone());
         Guest::new(self.policy.clone(), client, grant, app.runtime.clone())
     }
 
@@ -161,7 +171,10 @@ impl Knock {
     fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Service {
         let guest = match answer {
             Ok(guest) => guest,
-            Err(denied) => return Service::refused(&denied),
+            Err(denied) => {
+                app.metrics().refused(denied.code());
+                return Service::refused(&denied);
+            }
         };
         let (app, Self { form, topics, from, .. }) = (app.clone(), self);
         match form {
@@ -170,9 +183,7 @@ impl Knock {
                 Service::Raw(Box::new(Raw::new(app, topics, from, guest, publishing)))
             }
             Form::Json => match Label::new(&guest.client.id) {
-                Ok(name) => {
-                    Service::Json(Box::new(Json::new(app, guest, name, topics, from.since())))
-                }
+                Ok(name) => Service::Json(Box::new(Json::new(app, guest, name, topics, from))),
                 Err(_) => Service::Refused(sockeye::CloseCode::INTERNAL, "internal"),
             },
         }
@@ -208,12 +219,13 @@ fn client_ip(incoming: &Incoming) -> IpAddr {
 /// Collects what a request tells of its sender.
 fn credentials(
     app: &App,
+    number: u64,
     incoming: &Incoming,
     policy: &Policy,
 ) -> Result<Credentials, CredentialError> {
     let (headers, ip): (Vec<_>, _) = (incoming.header_lines().collect(), client_ip(incoming));
     let target = incoming.uri().path_and_query().map_or("/", |target| target.as_str());
-    let client = &app.name_client();
+    let client = &app.clients.name(number);
     let request = ClientRequest { client, ip, target, headers: &headers };
     Credentials::collect(&request, &policy.credential_rules)
 }

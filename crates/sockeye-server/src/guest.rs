@@ -16,6 +16,8 @@ use crate::policy::Policy;
 pub(crate) struct Guest {
     /// The policy under which it was admitted.
     pub(crate) policy: Arc<Policy>,
+    /// Its number among the clients.
+    pub(crate) number: u64,
     pub(crate) client: Client,
     pub(crate) grant: Grant,
     runtime: Handle,
@@ -23,8 +25,13 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Takes note of a client, on the runtime on which a back end is told of its leaving.
-    pub(crate) fn new(policy: Arc<Policy>, client: Client, grant: Grant, runtime: Handle) -> Self {
-        Self { policy, client, grant, runtime }
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        (number, client): (u64, Client),
+        grant: Grant,
+        runtime: Handle,
+    ) -> Self {
+        Self { policy, number, client, grant, runtime }
     }
 
     /// Decides whether it may do something with a topic, and asks whom it has to.

@@ -8,8 +8,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod app;
 pub mod auth;
+pub mod clients;
 pub mod clock;
 pub mod config;
 mod crowd;
@@ -19,6 +21,7 @@ pub mod fetch;
 mod guest;
 pub mod hook;
 pub mod http;
+pub mod metrics;
 mod pages;
 pub mod plane;
 pub mod policy;

@@ -39,6 +39,8 @@ pub struct Subscribed {
     /// Where the subscriber stands before the first message that it gets, and once it has been
     /// told of the gaps.
     pub cursor: Id,
+    /// How many topics have gaps.
+    pub gaps: usize,
     /// The topics that could not be joined, and why.
     pub refused: Vec<(TopicName, Refused)>,
 }
@@ -77,9 +79,10 @@ impl Subscriber {
         // What is refused was looked for all the same, but is nobody's to get.
         let joined =
             |message: &Arc<Message>| refused.iter().all(|(name, _)| *name != message.topic);
+        let count = gaps.len();
         self.backlog.extend(gaps.into_iter().map(Item::Gap));
         self.backlog.extend(recovered.into_iter().filter(joined).map(Item::Message));
-        Subscribed { cursor, refused }
+        Subscribed { cursor, gaps: count, refused }
     }
 
     /// Leaves a topic, of which nothing comes any more. Tells whether it was in it.

@@ -27,11 +27,17 @@ impl Logged {
         Self { served, stderr }
     }
 
+    /// Returns the next line that is not of the server's own life.
     async fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        let reading = self.stderr.read_until(b'\n', &mut line);
-        timeout(PATIENCE, reading).await.expect("a line comes").unwrap();
-        String::from_utf8(line).unwrap()
+        loop {
+            let mut line = Vec::new();
+            let reading = self.stderr.read_until(b'\n', &mut line);
+            timeout(PATIENCE, reading).await.expect("a line comes").unwrap();
+            let line = String::from_utf8(line).unwrap();
+            if !OF_THE_SERVER.iter().any(|event| line.contains(event)) {
+                return line;
+            }
+        }
     }
 
     /// Returns what was logged up to now, a line for each event. Requests are answered after they are
@@ -65,6 +71,9 @@ impl Logged {
         (raw, peer)
     }
 }
+
+/// Events that are told of every server, or of every client.
+const OF_THE_SERVER: [&str; 3] = ["server.started", "drain.", "client."];
 
 /// Whether a line of text tells of this event: its second word is the level, its third the name.
 fn is(line: &str, level: &str, event: &str) -> bool {

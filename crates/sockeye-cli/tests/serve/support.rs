@@ -331,6 +331,12 @@ impl Raw {
         std::mem::take(&mut self.received)
     }
 
+    /// Reads what comes next.
+    pub(crate) async fn piece(&mut self) -> Vec<u8> {
+        assert!(!self.received.is_empty() || self.more().await, "more comes");
+        std::mem::take(&mut self.received)
+    }
+
     /// Reads what comes until the end or until nothing comes for a while: not every refusal ends its
     /// connection.
     pub(crate) async fn so_far(&mut self) -> String {

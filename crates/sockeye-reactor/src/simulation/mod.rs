@@ -51,8 +51,7 @@ use system::{Kernel, Shared};
 
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Happening, System};
-use crate::watchdog::Pulse;
-use crate::worker::Worker;
+use crate::worker::{Shown, Worker};
 
 /// Runs the simulation that a fuzzer's bytes describe.
 ///
@@ -98,8 +97,8 @@ impl Simulation {
         let system = Kernel::new(machine.clone());
         let mailbox = Arc::new(Mailbox::new(system.waker()));
         mailbox.own();
-        let pulse = Arc::new(Pulse::new());
-        let worker = Worker::new(system, mailbox.clone(), Vec::new(), load, pulse);
+        let shown = Shown { load, ..Shown::default() };
+        let worker = Worker::new(system, mailbox.clone(), Vec::new(), shown);
         let mut state = machine.lock();
         state.outside.mailbox = Some(mailbox);
         state.outside.machine = Some(machine.clone());

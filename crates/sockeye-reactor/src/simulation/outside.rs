@@ -71,7 +71,7 @@ impl Outside {
         let handler = Actor::new(machine.clone(), stream.link);
         let core = Connection::new(Server, self.config.clone(), now);
         let transport = Transport::Plain(stream);
-        Order::Adopt(Box::new(Arrival { transport, core, received, handler }))
+        Order::Adopt(Box::new(Arrival { transport, core, received, handler, class: 0 }))
     }
 
     /// Makes the door of a listener: who says hello is adopted.

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 
 use super::text::split_quoted;
+use crate::metrics::Transport;
 
 /// A form of the messages of topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub(crate) enum Form {
     Replacing,
     /// Server-sent events.
     Events,
+}
+
+impl Form {
+    /// Returns what clients that get it come by.
+    pub(super) fn transport(self) -> Transport {
+        match self {
+            Self::List => Transport::Poll,
+            Self::Lines => Transport::Lines,
+            Self::Parts | Self::Replacing => Transport::Parts,
+            Self::Events => Transport::Events,
+        }
+    }
 }
 
 /// The forms with their media types, the one first that is chosen where all are the same.

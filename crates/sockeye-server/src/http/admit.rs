@@ -12,15 +12,18 @@ use super::page::Page;
 use super::problem::Problem;
 use super::{ClientAddr, Topics};
 use crate::auth::{Act, Auth, ClientRequest, CredentialRules, Credentials, Denied};
+use crate::clients::Clients;
 use crate::guest::Guest;
 use crate::hook::Answer;
 use crate::policy::Policy;
-use crate::random;
 
 /// Somebody who was admitted.
 #[derive(Debug)]
 pub(super) struct Admitted {
     policy: Arc<Policy>,
+    /// Its number among the clients.
+    number: u64,
+    ip: IpAddr,
     who: Who,
 }
 
@@ -51,24 +54,25 @@ impl Admitted {
     /// # Errors
     /// Why it is not admitted.
     pub(super) async fn find(
-        policy: &Arc<Policy>,
-        parts: &Parts,
-        page: &Page,
+        clients: &Clients,
+        (policy, parts, page): (&Arc<Policy>, &Parts, &Page),
     ) -> Result<Self, Problem> {
         let seen = Seen::new(parts)?;
+        let (number, ip) = (clients.number(), seen.ip);
+        let admitted = |who| Self { policy: policy.clone(), number, ip, who };
         match policy.api_keys.check(seen.target, &seen.headers) {
-            Ok(()) => return Ok(Self { policy: policy.clone(), who: Who::BackEnd }),
+            Ok(()) => return Ok(admitted(Who::BackEnd)),
             // What is no key may be a token, unless it was sent as a key.
             Err(Denied::WrongKey) if !seen.has("x-api-key") => {}
             Err(Denied::Missing) => {}
             Err(denied) => return Err(denied.into()),
         }
-        let name = random::name().ok_or_else(Problem::internal)?;
-        let who = seen.credentials(&name, policy, page)?;
+        let who = seen.credentials(&clients.name(number), policy, page)?;
         let named = if who.token().is_some() { Named::Yes } else { Named::No };
         let grant = policy.auth.admit(&who).await?;
-        let guest = Guest::new(policy.clone(), who.client().clone(), grant, Handle::current());
-        Ok(Self { policy: policy.clone(), who: Who::Client(Box::new(guest), named) })
+        let client = (number, who.client().clone());
+        let guest = Guest::new(policy.clone(), client, grant, Handle::current());
+        Ok(admitted(Who::Client(Box::new(guest), named)))
     }
 
     /// Decides whether it may do something with a topic.
@@ -105,6 +109,24 @@ impl Admitted {
             Who::Client(_, Named::No) => Err(Denied::Missing.into()),
             Who::Client(..) if self.tokens_mean_nothing() => Err(Denied::WrongKey.into()),
             Who::Client(..) => Err(Denied::Forbidden.into()),
+        }
+    }
+
+    /// Returns its number among the clients.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns where it is.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// Returns who it is, if it has told.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match &self.who {
+            Who::BackEnd => None,
+            Who::Client(guest, _) => guest.grant.subject.as_deref(),
         }
     }
 
@@ -179,11 +201,11 @@ impl Topics {
     /// Finds out who asks and whether they may do something with each of the topics.
     pub(super) async fn admit(
         &self,
-        (policy, parts, page): (&Arc<Policy>, &Parts, &Page),
+        who: (&Arc<Policy>, &Parts, &Page),
         act: Act,
         topics: &[TopicName],
     ) -> Result<Admitted, Problem> {
-        let admitted = Admitted::find(policy, parts, page).await?;
+        let admitted = Admitted::find(&self.clients, who).await?;
         for topic in topics {
             admitted.permit(act, topic).await?;
         }

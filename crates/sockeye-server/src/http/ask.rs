@@ -119,7 +119,7 @@ pub(super) fn wait(parts: &Parts, limits: &HttpLimits) -> Result<Duration, Probl
 ///
 /// # Errors
 /// It is none.
-pub(super) fn number(query: Query<'_>, name: &'static str) -> Result<Option<usize>, Problem> {
+pub(crate) fn number(query: Query<'_>, name: &'static str) -> Result<Option<usize>, Problem> {
     if !query.has(name) {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 ///
 /// # Errors
 /// It has more bytes than are taken, comes too slowly or breaks off.
-pub(super) async fn read<B>(mut body: B, limits: &HttpLimits) -> Result<Bytes, Problem>
+pub(crate) async fn read<B>(mut body: B, limits: &HttpLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -10,10 +10,10 @@ use sockeye_hub::{Id, Since, TopicName};
 
 use super::accept::{Form, choose};
 use super::admit::Admitted;
-use super::counters::Counted;
 use super::format::{Breadth, Events, Format, Lines, Parts, Replacement};
 use super::problem::Problem;
 use super::stream::{Phase, Streaming, Timer, stopping};
+use super::visit::Visit;
 use super::{Call, ask, pages, poll};
 use crate::auth::Act;
 use crate::random;
@@ -30,7 +30,7 @@ pub(super) async fn get(call: &Call<'_>) -> Result<Response, Problem> {
     let (topics, admitted) = find(call).await?;
     let form = form(call);
     let mut response = match format(form, &topics)? {
-        Some(format) => stream(call, &topics, admitted, format)?,
+        Some(format) => stream(call, &topics, admitted, (form, format))?,
         None => poll::answer(call, &topics, admitted).await?,
     };
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
@@ -91,18 +91,20 @@ fn stream(
     call: &Call<'_>,
     topics: &[TopicName],
     admitted: Admitted,
-    format: Box<dyn Format>,
+    (form, format): (Form, Box<dyn Format>),
 ) -> Result<Response, Problem> {
     let state = call.topics;
     let since = ask::since(call.parts).unwrap_or(Since::Now);
     let (subscriber, cursor) = subscribe(call, topics, since)?;
     let kind = format.content_type();
+    let visit = Visit::begin(&state.clients, &admitted, form.transport(), topics);
     let streaming = Streaming {
         subscriber,
         format,
         admitted,
+        hub: state.hub.clone(),
         clock: state.clock.clone(),
-        counted: Counted::new(&state.counters, |counters| &counters.streams),
+        visit,
         phase: Phase::Begins(cursor),
         stopping: stopping(state.stopping.clone()),
         timer: Timer::new(state.limits.heartbeat),
@@ -130,7 +132,10 @@ pub(super) fn subscribe(
     let subscribed = subscriber.subscribe(topics, since, state.clock.now());
     match subscribed.refused.first() {
         Some((_, refused)) => Err((*refused).into()),
-        None => Ok((subscriber, subscribed.cursor)),
+        None => {
+            state.clients.metrics().came_back(since, subscribed.gaps);
+            Ok((subscriber, subscribed.cursor))
+        }
     }
 }
 

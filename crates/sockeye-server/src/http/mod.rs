@@ -19,8 +19,7 @@
 mod accept;
 mod admit;
 pub(crate) mod ask;
-mod body;
-mod counters;
+pub(crate) mod body;
 mod format;
 mod get;
 mod limits;
@@ -30,9 +29,10 @@ mod page;
 mod pages;
 mod poll;
 pub(crate) mod problem;
-mod publish;
+pub(crate) mod publish;
 mod stream;
 mod text;
+mod visit;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,13 +47,15 @@ use http::{Method, Request};
 use sockeye_hub::Hub;
 use tokio::sync::watch;
 
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::policy::{Policies, Policy};
 use page::Page;
 use problem::Problem;
 
-pub use counters::Counters;
+pub(crate) use format::is_reserved;
 pub use limits::HttpLimits;
+pub(crate) use text::Query;
 
 /// Where a client is, as the host knows it: an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +72,8 @@ pub struct Topics {
     pub policies: Arc<Policies>,
     /// What requests may take.
     pub limits: HttpLimits,
-    /// What is counted.
-    pub counters: Arc<Counters>,
+    /// Who is connected, and what is counted.
+    pub clients: Arc<Clients>,
     /// Whether the server is stopping, and then over how much time its clients are to come back.
     /// Streams end then.
     pub stopping: watch::Receiver<Option<Duration>>,
@@ -109,7 +111,7 @@ async fn topic(State(topics): State<Arc<Topics>>, request: Request<Body>) -> Res
     let call = Call { topics: &topics, policy: &policy, parts: &parts, page: &page };
     let answered = answer(&call, &mut body).await;
     let response = answered.unwrap_or_else(|problem| {
-        topics.counters.refused.add(1);
+        topics.clients.metrics().refused(problem.code);
         linger::refuse(&problem, &parts, body, &topics.limits)
     });
     page.dress(response, &policy)

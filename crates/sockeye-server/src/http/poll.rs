@@ -3,6 +3,7 @@
 //! The cursor of the answer is where the next poll goes on. Between two polls nobody listens, and
 //! the history has what came then; of a topic that keeps nothing the next poll is told a gap.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -12,14 +13,15 @@ use sockeye_hub::{Id, Item, Since, TopicName};
 use tokio::time::sleep;
 
 use super::admit::Admitted;
-use super::counters::Counted;
 use super::get::{entity_tag, json, subscribe};
 use super::problem::Problem;
 use super::stream::stopping;
-use super::{Call, HttpLimits, ask};
+use super::visit::{Visit, count_gap};
+use super::{Call, Topics, ask};
 use crate::auth::Denied;
 use crate::auth::jwt::TokenError;
 use crate::envelope::{write_gap, write_message};
+use crate::metrics::Transport;
 use crate::random;
 use crate::subscriber::Subscriber;
 
@@ -32,6 +34,8 @@ struct List {
 
 /// Why a wait is over.
 enum Woken {
+    /// The client is to go.
+    Dismissed,
     Item(Item),
     /// The server stops, and clients are to come back over so much time.
     Stopping(Duration),
@@ -56,6 +60,7 @@ pub(super) async fn answer(
     let first = match subscriber.try_next() {
         Some(item) => item,
         None => match wait_for(call, &mut subscriber, &admitted, wait).await {
+            Woken::Dismissed => return Err(Problem::disconnected()),
             _ if admitted.has_ended(state.clock.wall()) => {
                 return Err(Denied::from(TokenError::Expired).into());
             }
@@ -64,8 +69,7 @@ pub(super) async fn answer(
             Woken::Timeout => return nothing(cursor, None),
         },
     };
-    let list = List::take(first, &mut subscriber, cursor, &state.limits);
-    state.counters.delivered.add(u64::try_from(list.messages).unwrap_or(u64::MAX));
+    let list = List::take(first, &mut subscriber, cursor, state);
     let mut response = json(list.json)?;
     response.headers_mut().insert(ETAG, entity_tag(list.cursor)?);
     Ok(response)
@@ -78,12 +82,14 @@ async fn wait_for(
     wait: Duration,
 ) -> Woken {
     let state = call.topics;
-    let _counted = Counted::new(&state.counters, |counters| &counters.polls);
+    let topics = subscriber.topics();
+    let mut visit = Visit::begin(&state.clients, admitted, Transport::Poll, topics);
     let ends = admitted.ends();
     let ends = ends.map(|ends| ends.duration_since(state.clock.wall()).unwrap_or_default());
     let wait = ends.map_or(wait, |ends| ends.min(wait));
     tokio::select! {
         biased;
+        () = poll_fn(|context| visit.poll_dismissed(context)) => Woken::Dismissed,
         Some(item) = subscriber.next() => Woken::Item(item),
         window = stopping(state.stopping.clone()) => Woken::Stopping(window),
         () = sleep(wait) => Woken::Timeout,
@@ -92,11 +98,12 @@ async fn wait_for(
 
 impl List {
     /// Takes what is there, within the limits; what is left over is for the next poll.
-    fn take(first: Item, subscriber: &mut Subscriber, cursor: Id, limits: &HttpLimits) -> Self {
+    fn take(first: Item, subscriber: &mut Subscriber, cursor: Id, topics: &Topics) -> Self {
+        let limits = &topics.limits;
         let mut list = Self { json: "[".to_owned(), messages: 0, cursor };
         let mut next = Some(first);
         while let Some(item) = next {
-            list.add(&item);
+            list.add(&item, topics);
             let is_full = list.messages >= limits.poll || list.json.len() >= limits.poll_bytes;
             next = if is_full { None } else { subscriber.try_next() };
         }
@@ -104,13 +111,18 @@ impl List {
         list
     }
 
-    fn add(&mut self, item: &Item) {
+    fn add(&mut self, item: &Item, topics: &Topics) {
+        let metrics = topics.clients.metrics();
         if self.json.len() > 1 {
             self.json.push_str(",\n");
         }
         match item {
-            Item::Gap(gap) => write_gap(&mut self.json, gap),
+            Item::Gap(gap) => {
+                count_gap(metrics, &topics.hub, gap);
+                write_gap(&mut self.json, gap);
+            }
             Item::Message(message) => {
+                metrics.sent(Transport::Poll, message.payload.bytes().len());
                 write_message(&mut self.json, message);
                 self.messages += 1;
                 self.cursor = message.id;

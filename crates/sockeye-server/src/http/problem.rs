@@ -15,19 +15,20 @@ use sockeye_proto::handshake::Rejection;
 use crate::auth::Denied;
 use crate::crowd::Crowded;
 use crate::envelope::write_text;
+use crate::protocol::Refusal;
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    pub(super) code: &'static str,
-    pub(super) message: Cow<'static, str>,
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
     /// The topic's last message, where that is what is wrong.
     last: Option<Id>,
 }
 
 impl Problem {
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
@@ -35,7 +36,7 @@ impl Problem {
         Self { status, code, message: message.into(), last: None }
     }
 
-    pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
@@ -43,11 +44,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "limit_exceeded", message)
     }
 
-    pub(super) fn media_type(message: &'static str) -> Self {
+    pub(crate) fn media_type(message: &'static str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
-    pub(super) fn too_large(max: usize) -> Self {
+    pub(crate) fn too_large(max: usize) -> Self {
         let message = format!("a body has at most {max} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded", message)
     }
@@ -62,7 +63,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "origin_denied", message)
     }
 
-    pub(super) fn method() -> Self {
+    /// Tells a poll that its client has been disconnected.
+    pub(super) fn disconnected() -> Self {
+        let message = "an operator has ended this";
+        Self::new(StatusCode::FORBIDDEN, "disconnected", message)
+    }
+
+    pub(crate) fn method() -> Self {
         let message = "a topic has the methods that Allow names";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
@@ -80,7 +87,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something is wrong here")
     }
 
@@ -117,9 +124,17 @@ impl Problem {
         always.into_iter().chain(extra)
     }
 
+    /// Returns what the log calls the rule that was broken.
+    fn rule(&self) -> &'static str {
+        match self.code {
+            "origin_denied" => "origin",
+            code => code,
+        }
+    }
+
     /// Returns the answer to a handshake for a WebSocket.
     pub(crate) fn rejection(&self) -> Rejection {
-        let rejection = Rejection::new(self.status.as_u16(), "").with_rule(self.code);
+        let rejection = Rejection::new(self.status.as_u16(), "").with_rule(self.rule());
         self.headers().fold(rejection.body(self.json()), |rejection, (name, value)| {
             // All of these are right.
             rejection.clone().header(name.as_str(), value).unwrap_or(rejection)
@@ -155,6 +170,14 @@ impl From<Denied> for Problem {
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {
         Self::bad_request(error.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    /// Takes over what a command is refused for.
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { code, message, last } = refusal;
+        Self { last, ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 }
 

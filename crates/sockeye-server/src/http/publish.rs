@@ -16,6 +16,7 @@ use super::{Call, ask, body};
 use crate::auth::Act;
 use crate::envelope::write_payload_object;
 use crate::hook::Answer;
+use crate::metrics::Transport;
 
 /// Answers `POST`: publishes the body.
 ///
@@ -28,18 +29,21 @@ pub(super) async fn publish(call: &Call<'_>, body: &mut Body) -> Result<Response
     let admitted = state.admit(call.who(), Act::Publish, topics).await?;
     let headers = Headers::read(&call.parts.headers)?;
     let payload = headers.content.payload(body::read(body, &state.limits).await?)?;
+    let bytes = payload.bytes().len();
     let mut publication = Publication::new(topic, payload);
     publication.event = headers.event;
     publication.key = headers.key;
     publication.if_version = headers.version;
     let Answer { publish, reply } = admitted.answer(publication).await?;
-    let mut members = Vec::new();
+    let (metrics, mut members) = (state.clients.metrics(), Vec::new());
     if let Some(publication) = publish {
         let Published { id, subscribers, is_repeat } =
-            state.hub.publish(publication, state.clock.now())?;
+            metrics.publish(&state.hub, publication, state.clock.now())?;
         members.push(format!(r#""id":"{id}","subscribers":{subscribers}"#));
         members.extend(is_repeat.then(|| r#""repeat":true"#.to_owned()));
-        state.counters.published.add(u64::from(!is_repeat));
+        if !is_repeat {
+            metrics.received(Transport::Http, bytes);
+        }
     }
     if let Some(reply) = reply {
         let mut member = r#""reply":"#.to_owned();
@@ -74,7 +78,7 @@ struct Headers {
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
+pub(crate) enum Content {
     Binary,
     Json,
     Text,
@@ -94,7 +98,11 @@ impl Headers {
 }
 
 impl Content {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// Reads what a body is said to be.
+    ///
+    /// # Errors
+    /// It is nothing that is taken here.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         if headers.contains_key(CONTENT_ENCODING) {
             return Err(Problem::media_type("a body has no Content-Encoding"));
         }

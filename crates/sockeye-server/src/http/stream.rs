@@ -6,18 +6,19 @@
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use sockeye_hub::{Id, Item};
+use sockeye_hub::{Hub, Id, Item, Slow};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::admit::Admitted;
-use super::counters::Counted;
 use super::format::{End, Format};
+use super::visit::{Visit, count_gap};
 use crate::clock::Clock;
 use crate::random;
 use crate::subscriber::Subscriber;
@@ -28,7 +29,8 @@ pub(super) struct Streaming {
     pub(super) format: Box<dyn Format>,
     pub(super) admitted: Admitted,
     pub(super) clock: Clock,
-    pub(super) counted: Counted,
+    pub(super) hub: Arc<Hub>,
+    pub(super) visit: Visit,
     pub(super) phase: Phase,
     pub(super) stopping: Stopping,
     pub(super) timer: Timer,
@@ -125,12 +127,15 @@ impl Streaming {
         self.format.cursor(out, cursor);
     }
 
-    /// Finds out whether the client may get no more, or the server stops.
+    /// Finds out whether the client is to go, may get no more, or the server stops.
     fn look_for_an_end(&mut self, context: &mut Context<'_>) {
         if self.phase != Phase::Live {
             return;
         }
-        if self.admitted.has_ended(self.clock.wall()) {
+        if self.visit.poll_dismissed(context).is_ready() {
+            self.subscriber.close();
+            self.phase = Phase::Closing(End::Disconnected);
+        } else if self.admitted.has_ended(self.clock.wall()) {
             self.subscriber.close();
             self.phase = Phase::Closing(End::Expired);
         } else if let Poll::Ready(window) = self.stopping.as_mut().poll(context) {
@@ -145,8 +150,9 @@ impl Streaming {
         while out.len() < self.chunk {
             match self.subscriber.poll_next(context) {
                 Poll::Ready(Some(item)) => {
-                    if matches!(item, Item::Message(_)) {
-                        self.counted.counters().delivered.add(1);
+                    match &item {
+                        Item::Gap(gap) => count_gap(self.visit.metrics(), &self.hub, gap),
+                        Item::Message(message) => self.visit.sent(message),
                     }
                     self.format.item(out, &item);
                 }
@@ -160,7 +166,7 @@ impl Streaming {
         let end = match self.phase {
             Phase::Closing(end) => end,
             _ => {
-                self.counted.counters().slow.add(1);
+                self.visit.metrics().slow(Slow::Disconnect).add(1);
                 End::Slow
             }
         };

@@ -21,7 +21,7 @@ pub(super) fn split_quoted(text: &str, separator: char) -> impl Iterator<Item = 
 
 /// The query of a request.
 #[derive(Clone, Copy)]
-pub(super) struct Query<'a>(pub(super) &'a str);
+pub(crate) struct Query<'a>(pub(crate) &'a str);
 
 impl<'a> Query<'a> {
     /// Lists the values of a name, with what is encoded decoded; `None` for one that is no UTF-8.
@@ -31,7 +31,7 @@ impl<'a> Query<'a> {
     }
 
     /// Returns the first value of a name.
-    pub(super) fn first(self, name: &'a str) -> Option<String> {
+    pub(crate) fn first(self, name: &'a str) -> Option<String> {
         self.all(name).next().flatten()
     }
 

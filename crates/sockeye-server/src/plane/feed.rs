@@ -28,11 +28,20 @@ pub(crate) struct Feed {
 impl Form {
     /// Returns the name that a topic has on the reactor for connections of this form.
     pub(crate) fn channel(self, topic: &TopicName) -> String {
-        let form = match self {
+        [self.prefix(), topic.as_str()].concat()
+    }
+
+    /// Returns the topic that has this name.
+    pub(crate) fn topic(self, channel: &str) -> Option<TopicName> {
+        let name = channel.strip_prefix(self.prefix())?;
+        TopicName::new(name).ok()
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
             Self::Raw => "raw/",
             Self::Json => "json/",
-        };
-        [form, topic.as_str()].concat()
+        }
     }
 }
 

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sockeye::CloseCode;
-use sockeye_hub::{Label, Listener, Since, TopicName};
+use sockeye_hub::{Label, Listener, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
-use sockeye_reactor::Out;
+use sockeye_reactor::{Out, SLOW_CONSUMER};
 
 use super::feed::Form;
+use super::raw::From;
 use crate::app::App;
 use crate::auth::Moment;
+use crate::clients::Topics;
 use crate::guest::Guest;
 use crate::protocol::{Host, Question, Session, Verdict};
 
@@ -24,7 +26,7 @@ pub(crate) struct Json {
     client: Label,
     /// Topics to subscribe to at once.
     begin: Vec<TopicName>,
-    since: Since,
+    from: From,
     alarm: Option<Instant>,
 }
 
@@ -36,6 +38,8 @@ struct Line {
     inbox: Arc<Mutex<Vec<(u64, Verdict)>>>,
     /// The topics that the connection follows on the reactor.
     followed: Vec<TopicName>,
+    /// The topics that it is subscribed to, for whoever looks for its clients.
+    joined: Arc<Mutex<Vec<TopicName>>>,
 }
 
 /// The host of a session whose connection has ended.
@@ -54,10 +58,21 @@ impl Json {
         guest: Arc<Guest>,
         client: Label,
         begin: Vec<TopicName>,
-        since: Since,
+        from: From,
     ) -> Self {
-        let line = Line { app, guest, inbox: Arc::default(), followed: Vec::new() };
-        Self { line, session: None, client, begin, since, alarm: None }
+        let line = Line {
+            app,
+            guest,
+            inbox: Arc::default(),
+            followed: Vec::new(),
+            joined: Arc::default(),
+        };
+        Self { line, session: None, client, begin, from, alarm: None }
+    }
+
+    /// Tells who it is and where its topics are found.
+    pub(super) fn introduce(&self) -> (Option<Arc<Guest>>, Topics) {
+        (Some(self.line.guest.clone()), Topics::Changing(self.line.joined.clone()))
     }
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
@@ -67,7 +82,10 @@ impl Json {
         let host = &mut Call { line, out };
         let mut session = Session::open(service, self.client.clone(), grant, now, host);
         if !begin.is_empty() {
-            session.begin_with(begin, self.since, now, host);
+            match self.from {
+                From::Arrival(id) => session.begin_at(begin, id, now, host),
+                From::Cursor(since) => session.begin_with(begin, since, now, host),
+            }
         }
         self.session = Some(session);
         self.set_alarm(out);
@@ -94,7 +112,8 @@ impl Json {
 
     /// Leaves all channels, so that one number tells what it has: what is published comes in order
     /// over all of them.
-    pub(super) fn missed(&mut self, position: u64, out: &mut Out<'_>) {
+    pub(super) fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
+        self.line.app.held_back(Form::Json, channel);
         for topic in std::mem::take(&mut self.line.followed) {
             out.unsubscribe(&Form::Json.channel(&topic));
         }
@@ -142,6 +161,10 @@ impl Line {
     fn lock_inbox(&self) -> MutexGuard<'_, Vec<(u64, Verdict)>> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn lock_joined(&self) -> MutexGuard<'_, Vec<TopicName>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Host for Call<'_, '_> {
@@ -149,7 +172,7 @@ impl Host for Call<'_, '_> {
         if self.out.send(text) == Sent::Dropped {
             // It would miss an answer, and has read nothing for long. If it is closing already, this
             // does nothing.
-            self.out.close(CloseCode::POLICY, "slow consumer");
+            self.out.close(CloseCode::POLICY, SLOW_CONSUMER);
         }
     }
 
@@ -167,12 +190,17 @@ impl Host for Call<'_, '_> {
             self.out.unsubscribe(&channel);
         } else {
             self.line.followed.push(topic.clone());
+            let mut joined = self.line.lock_joined();
+            if !joined.contains(topic) {
+                joined.push(topic.clone());
+            }
         }
         self.out.subscribe_after(&channel, after);
     }
 
     fn unfollow(&mut self, topic: &TopicName) {
         self.line.followed.retain(|followed| followed != topic);
+        self.line.lock_joined().retain(|joined| joined != topic);
         self.out.unsubscribe(&Form::Json.channel(topic));
     }
 

@@ -20,10 +20,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Place, Transport};
+use sockeye::{Caller, CloseCode, Doorstep, HandedOver, Place, Transport as Wire};
 use sockeye_hub::Listener;
 use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
-use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor};
+use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor, Traffic};
 use tokio::sync::mpsc;
 
 pub(crate) use alarms::Alarms;
@@ -36,17 +36,23 @@ pub(crate) use relay::Relay;
 use feed::Feed;
 
 use crate::auth::Denied;
+use crate::clients::{Clients, Entry, Link, Stay, Topics};
 use crate::crowd::Ticket;
+use crate::metrics::Transport;
 
 /// The reactor of a server.
 #[derive(Debug)]
-pub struct DataPlane(Arc<Reactor<Served>>);
+pub struct DataPlane {
+    reactor: Arc<Reactor<Served>>,
+    clients: Arc<Clients>,
+}
 
 /// A connection on the reactor.
 #[derive(Debug)]
 pub(crate) struct Served {
     service: Service,
     place: Place,
+    stay: Stay,
     /// Held until the connection ends.
     #[expect(dead_code, reason = "held, not read")]
     ticket: Option<Ticket>,
@@ -70,6 +76,16 @@ impl Service {
     pub(crate) fn refused(denied: &Denied) -> Self {
         Self::Refused(denied.close_code().into(), denied.code())
     }
+
+    /// Returns what clients come by; `None` for those who may not come in.
+    fn transport(&self) -> Option<Transport> {
+        match self {
+            Self::Echo(_) => Some(Transport::Echo),
+            Self::Raw(_) => Some(Transport::Raw),
+            Self::Json(_) => Some(Transport::Json),
+            Self::Refused(..) => None,
+        }
+    }
 }
 
 impl DataPlane {
@@ -77,52 +93,60 @@ impl DataPlane {
     ///
     /// # Errors
     /// The system has no threads or pollers left.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(clients: Arc<Clients>) -> io::Result<Self> {
         let mut reactor = Reactor::start(0)?;
         reactor.report_blocking(BLOCKED, |Blocked { thread, since, .. }| {
             let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(thread, ms, "handler.blocked");
         })?;
-        Ok(Self(Arc::new(reactor)))
+        Ok(Self { reactor: Arc::new(reactor), clients })
     }
 
     /// Takes a connection over.
     pub(crate) fn take(&self, whole: HandedOver, service: Service, ticket: Option<Ticket>) {
-        let HandedOver { transport, accepted, received, config, place, .. } = whole;
+        let HandedOver { transport: wire, accepted, received, config, place, .. } = whole;
         let core = Connection::new(Server, config, sockeye_reactor::now());
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
-        let served = Served { service, place, ticket };
-        let adopted = match transport {
-            Transport::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
-            Transport::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
+        let stay = Stay::new(self.clients.clone());
+        stay.metrics().handshakes.add(1);
+        let class = service.transport().and_then(Transport::class).unwrap_or_default();
+        let served = Served { service, place, stay, ticket };
+        let adopted = match wire {
+            Wire::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
+            Wire::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
             // No other transport is served.
             _ => return,
         };
-        self.0.adopt(adopted.received(received));
+        self.reactor.adopt(adopted.class(class).received(received));
     }
 
     /// Returns the listener for all connections that get messages in a form.
     pub(crate) fn feed(&self, form: Form) -> Arc<dyn Listener> {
-        Feed::listener(form, &self.0)
+        Feed::listener(form, &self.reactor)
     }
 
     /// Accepts connections at `listener` on the reactor's threads. `open` is dropped once no more are
     /// accepted there and all that were have said something, or had the time to.
     pub(crate) fn listen(&self, listener: TcpListener, doorstep: Doorstep, open: Open) {
         let patience = doorstep.patience();
-        self.0.listen(listener, Entrance { doorstep, _open: open }, patience);
+        self.reactor.listen(listener, Entrance { doorstep, _open: open }, patience);
+    }
+
+    /// Returns what has gone over the connections of a class.
+    pub(crate) fn traffic(&self, class: u8) -> Traffic {
+        self.reactor.traffic(class)
     }
 
     /// Accepts no more connections.
     pub(crate) fn unlisten(&self) {
-        self.0.unlisten();
+        self.reactor.unlisten();
     }
 
     /// Returns over how much time the connections that there are take leave, at most `most`: none
     /// comes back in a crowd.
     pub(crate) fn leave_time(&self, most: Duration) -> Duration {
-        let count = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.reactor.len()).unwrap_or(u32::MAX);
         (Duration::from_secs(1) / LEAVING).saturating_mul(count).min(most)
     }
 
@@ -132,9 +156,9 @@ impl DataPlane {
         let mut ticks = tokio::time::interval(SHARE);
         for share in 0..shares {
             ticks.tick().await;
-            self.0.close_share(share, shares, code, HINT);
+            self.reactor.close_share(share, shares, code, HINT);
         }
-        self.0.close_all(code, HINT);
+        self.reactor.close_all(code, HINT);
     }
 }
 
@@ -163,8 +187,29 @@ impl Door for Entrance {
     }
 }
 
+impl Served {
+    /// Takes its place among the clients.
+    fn enter(&mut self, out: &Out<'_>) {
+        let Some(transport) = self.service.transport() else { return };
+        let (guest, topics) = match &mut self.service {
+            Service::Raw(raw) => raw.introduce(),
+            Service::Json(json) => json.introduce(),
+            Service::Echo(_) | Service::Refused(..) => (None, Topics::none()),
+        };
+        let number = guest.as_ref().map(|guest| guest.number);
+        let number = number.unwrap_or_else(|| self.stay.clients().number());
+        let ip = self.place.peer_addr().ip();
+        let subject = guest.as_ref().and_then(|guest| guest.grant.subject.as_deref());
+        let name = || self.stay.clients().name(number);
+        tracing::debug!(client = name(), %ip, transport = transport.name(), "client.admitted");
+        let link = Link::Socket(out.sender());
+        self.stay.enter(number, Entry::new(link, transport, (ip, subject), topics));
+    }
+}
+
 impl Handler for Served {
     fn open(&mut self, out: &mut Out<'_>) {
+        self.enter(out);
         match &mut self.service {
             Service::Echo(_) => {}
             Service::Raw(raw) => raw.open(out),
@@ -190,11 +235,11 @@ impl Handler for Served {
         }
     }
 
-    fn missed(&mut self, _: &str, position: u64, out: &mut Out<'_>) {
+    fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
         match &mut self.service {
             Service::Echo(_) | Service::Refused(..) => {}
-            Service::Raw(raw) => raw.missed(position, out),
-            Service::Json(json) => json.missed(position, out),
+            Service::Raw(raw) => raw.missed(channel, position, out),
+            Service::Json(json) => json.missed(channel, position, out),
         }
     }
 
@@ -211,10 +256,12 @@ impl Handler for Served {
     }
 
     fn panicked(&mut self) {
+        self.stay.metrics().panics.add(1);
         self.place.panicked();
     }
 
     fn close(&mut self, info: &CloseInfo) {
+        self.stay.metrics().closed(info);
         self.place.closed(info);
         match &mut self.service {
             Service::Echo(_) | Service::Refused(..) => {}

@@ -12,13 +12,14 @@ use sockeye::CloseCode;
 use sockeye_hub::{Id, Joined, Limit, Payload, Publication, Refused, Since, Slow, TopicName};
 use sockeye_proto::MessageRef;
 use sockeye_proto::handler::Sent;
-use sockeye_reactor::Out;
+use sockeye_reactor::{Out, SLOW_CONSUMER};
 
 use super::feed::{Form, as_sent};
 use super::relay::Relay;
 use crate::app::App;
 use crate::auth::Denied;
 use crate::auth::jwt::TokenError;
+use crate::clients::Topics;
 use crate::guest::Guest;
 use crate::protocol::{Bucket, Rate};
 
@@ -26,13 +27,12 @@ use crate::protocol::{Bucket, Rate};
 pub(crate) struct Raw {
     app: Arc<App>,
     /// The topics; what the client sends is published to the first.
-    topics: Box<[TopicName]>,
+    topics: Arc<[TopicName]>,
     publishing: Publishing,
     expires: Option<SystemTime>,
     /// How many messages it may send, and what is left of them.
     rate: Option<Box<(Rate, Bucket)>>,
-    /// Held until the connection ends, if somebody wants to know that it does.
-    #[expect(dead_code, reason = "held, not read")]
+    /// Held until the connection ends, if somebody wants to know that it does, or else until it opens.
     guest: Option<Arc<Guest>>,
     place: Place,
 }
@@ -88,8 +88,15 @@ impl Raw {
     ) -> Self {
         let (topics, expires) = (topics.into(), guest.grant.expires);
         let rate = app.message_rate().map(|rate| Box::new((rate, Bucket::default())));
-        let guest = Some(guest).filter(|guest| guest.is_of_interest());
-        Self { app, topics, publishing, expires, rate, guest, place: Place::Before(from) }
+        let (guest, place) = (Some(guest), Place::Before(from));
+        Self { app, topics, publishing, expires, rate, guest, place }
+    }
+
+    /// Tells who it is and what it asked for.
+    pub(super) fn introduce(&mut self) -> (Option<Arc<Guest>>, Topics) {
+        let guest = self.guest.clone();
+        self.guest.take_if(|guest| !guest.is_of_interest());
+        (guest, Topics::Fixed(self.topics.clone()))
     }
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
@@ -105,6 +112,9 @@ impl Raw {
         if let Some((topic, refused)) = joined.refused.first() {
             tracing::warn!(topic = topic.as_str(), %refused, "subscribe.refused");
             return close_refused(*refused, out);
+        }
+        if let From::Cursor(since) = from {
+            self.app.metrics().came_back(since, joined.gaps.len());
         }
         if let (From::Cursor(_), false) = (from, joined.gaps.is_empty()) {
             // It asked for what is not kept any more, and nothing in what follows could tell it so.
@@ -157,7 +167,8 @@ impl Raw {
 
     /// Leaves all channels, so that one number tells what it has: what is published comes in order
     /// over all of them.
-    pub(super) fn missed(&mut self, position: u64, out: &mut Out<'_>) {
+    pub(super) fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
+        self.app.held_back(Form::Raw, channel);
         self.topics.iter().for_each(|topic| out.unsubscribe(&Form::Raw.channel(topic)));
         let cursor = self.app.hub.cursor();
         self.place = Place::Behind(Id { seq: position.saturating_sub(1), ..cursor });
@@ -170,7 +181,7 @@ impl Raw {
         let mut joined = self.app.hub.recover(&self.topics, Since::After(cursor), now);
         let must_have_all = |topic: &TopicName| self.app.rules.of(topic).slow == Slow::Disconnect;
         if joined.gaps.iter().any(|gap| must_have_all(&gap.topic)) {
-            return out.close(CloseCode::POLICY, "slow consumer");
+            return out.close(CloseCode::POLICY, SLOW_CONSUMER);
         }
         joined.keep_latest();
         self.go_on(&joined, out);
@@ -186,7 +197,7 @@ impl Raw {
                 Sent::Dropped => return,
             }
         }
-        for topic in &self.topics {
+        for topic in self.topics.iter() {
             out.subscribe_after(&Form::Raw.channel(topic), joined.cursor.seq);
         }
         self.place = Place::Live;
@@ -197,7 +208,7 @@ impl Raw {
             return;
         }
         let feed = self.app.feeds.of(Form::Raw);
-        for topic in &self.topics {
+        for topic in self.topics.iter() {
             self.app.hub.unsubscribe(topic, feed);
         }
     }

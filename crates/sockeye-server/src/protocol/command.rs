@@ -53,8 +53,17 @@ pub(crate) struct Subscribe {
     pub(crate) topics: Vec<TopicName>,
     pub(crate) since: Since,
     pub(crate) presence: bool,
+    /// Whether the client has never been here, although it is given a cursor.
+    pub(crate) is_new: bool,
     /// Topics that the client left again while this waited.
     pub(crate) cancelled: Vec<TopicName>,
+}
+
+impl Subscribe {
+    /// Makes the command of a client that comes, or comes back.
+    pub(crate) fn new(topics: Vec<TopicName>, since: Since) -> Self {
+        Self { topics, since, presence: false, is_new: false, cancelled: Vec::new() }
+    }
 }
 
 impl Command {
@@ -88,6 +97,15 @@ impl Frame {
     }
 }
 
+/// Reads a message to publish: `topic`, `data` or `base64`, and `event`, `key` and `if_version` where
+/// they are there.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn publication(object: Map<String, Value>) -> Result<Publication, Refusal> {
+    Members(object).publication()
+}
+
 /// The members of a frame that have not been looked at.
 struct Members(Map<String, Value>);
 
@@ -116,6 +134,7 @@ impl Members {
                 topics: self.topics()?,
                 since: self.since()?.unwrap_or(Since::Now),
                 presence: self.flag("presence")?,
+                is_new: false,
                 cancelled: Vec::new(),
             })),
             "unsubscribe" => Ok(Command::Unsubscribe { topics: self.topics()? }),

@@ -33,9 +33,11 @@ mod testing;
 mod tests;
 mod waiting;
 
+pub(crate) use command::publication;
 pub use host::{Host, Question, Verdict};
 pub(crate) use rate::Bucket;
 pub use rate::{Excess, Rate};
+pub(crate) use refusal::Refusal;
 pub use session::Session;
 pub use settings::{Service, SessionLimits, Settings};
 

@@ -18,7 +18,8 @@ impl Session {
         publication: Publication,
         now: Moment,
     ) -> Result<Reply, Refusal> {
-        let published = self.service.hub.publish(publication, self.hub_time(now))?;
+        let (metrics, now) = (self.service.clients.metrics(), self.hub_time(now));
+        let published = metrics.publish(&self.service.hub, publication, now)?;
         let reply = Reply::ok(reference).text("id", &published.id.to_string());
         Ok(if published.is_repeat { reply.number("repeat", true) } else { reply })
     }

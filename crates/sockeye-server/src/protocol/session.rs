@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sockeye_hub::{Epoch, Label, Publication, Since, TopicName};
+use sockeye_hub::{Epoch, Id, Label, Publication, Since, TopicName};
 
 use super::command::{Command, Frame, Subscribe};
 use super::host::{Host, Question, Verdict};
@@ -87,9 +87,19 @@ impl Session {
         now: Moment,
         host: &mut impl Host,
     ) {
-        let command =
-            Command::Subscribe(Subscribe { topics, since, presence: false, cancelled: Vec::new() });
-        self.begin(Call { reference: None, command }, now, host);
+        self.begin(Call::of(Subscribe::new(topics, since)), now, host);
+    }
+
+    /// As [`begin_with`](Self::begin_with), for a client that is new: it gets what came since it knocked.
+    pub fn begin_at(
+        &mut self,
+        topics: Vec<TopicName>,
+        arrival: Id,
+        now: Moment,
+        host: &mut impl Host,
+    ) {
+        let subscribe = Subscribe::new(topics, Since::After(arrival));
+        self.begin(Call::of(Subscribe { is_new: true, ..subscribe }), now, host);
     }
 
     /// Takes a text frame. Everything in it that is no command is answered with an error.

@@ -7,6 +7,7 @@ use sockeye_hub::Hub;
 
 use super::rate::Rate;
 use crate::auth::Auth;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::hook::Hooks;
 
@@ -17,6 +18,8 @@ pub struct Service {
     pub hub: Arc<Hub>,
     /// Tells the time of the hub.
     pub clock: Clock,
+    /// What is counted.
+    pub clients: Arc<Clients>,
     /// Decides who may do what.
     pub auth: Arc<Auth>,
     /// Who answers what is published; `None` for nobody.

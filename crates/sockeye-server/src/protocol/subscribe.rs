@@ -62,12 +62,15 @@ impl Session {
     ) {
         // The answer's cursor is for all topics, so that none may be behind.
         self.resume(now, host);
-        let Subscribe { topics, since, presence, cancelled } = subscribe;
+        let Subscribe { topics, since, presence, is_new, cancelled } = subscribe;
         let mut refused: Refusals = cancelled.into_iter().map(cancel).collect();
         let wanted = self.wanted(topics, permits, now, &mut refused);
         let joined =
             self.service.hub.subscribe(&wanted, since, host.listener(), self.hub_time(now));
         let Joined { recovered, gaps, refused: full, cursor, .. } = joined;
+        if !is_new {
+            self.service.clients.metrics().came_back(since, gaps.len());
+        }
         refused.extend(full.into_iter().map(|(topic, why)| (topic, why.into())));
         let joined = wanted.into_iter().filter(|topic| refused.iter().all(|(no, _)| no != topic));
         let joined: Vec<TopicName> = joined.collect();

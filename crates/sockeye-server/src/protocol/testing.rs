@@ -11,6 +11,7 @@ use sockeye_hub::{
 
 use super::*;
 use crate::auth::{Auth, Grant, Moment, Patterns};
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::envelope::write_message;
 
@@ -158,6 +159,7 @@ impl Server {
             hooks,
             hub,
             clock: Clock::started_at(start),
+            clients: Arc::new(Clients::new(Epoch::from_random(1))),
             auth: Arc::new(auth),
             settings,
         });

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sockeye_hub::TopicName;
 
-use super::command::{Command, Reference};
+use super::command::{Command, Reference, Subscribe};
 use super::host::Verdict;
 use crate::auth::{Denied, Unavailable};
 
@@ -13,6 +13,13 @@ use crate::auth::{Denied, Unavailable};
 pub(crate) struct Call {
     pub(crate) reference: Option<Reference>,
     pub(crate) command: Command,
+}
+
+impl Call {
+    /// Makes one that its client has not sent.
+    pub(crate) fn of(subscribe: Subscribe) -> Self {
+        Self { reference: None, command: Command::Subscribe(subscribe) }
+    }
 }
 
 /// The commands of one session that wait.

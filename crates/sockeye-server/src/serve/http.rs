@@ -15,7 +15,7 @@ use sockeye::{HttpConnection, Upgrades};
 use crate::http::ClientAddr;
 
 /// Serves a connection, upgrades included, until it ends or the server stops.
-pub(super) async fn serve(connection: HttpConnection, router: Router) {
+pub(crate) async fn serve(connection: HttpConnection, router: Router) {
     let HttpConnection { io, upgrades, .. } = connection;
     let answering = upgrades.clone();
     let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {

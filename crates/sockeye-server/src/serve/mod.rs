@@ -10,6 +10,7 @@ mod http;
 mod running;
 mod setup;
 mod sockets;
+mod told;
 
 use std::fmt;
 use std::io;
@@ -21,7 +22,7 @@ use crate::signals::{Ending, Signals};
 use crate::takeover::TakeoverError;
 use crate::tls::CertificateError;
 
-pub(crate) use http::upgrade_required;
+pub(crate) use http::{serve as serve_http, upgrade_required};
 pub use setup::Site;
 
 use running::Running;

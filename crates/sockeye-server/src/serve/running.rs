@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 use super::sockets::{Given, Sockets};
-use super::{ServeError, Site, setup};
+use super::{ServeError, Site, setup, told};
+use crate::admin::Admin;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::signals::{Asked, Signals};
@@ -24,6 +25,8 @@ pub(super) struct Running {
     app: Arc<App>,
     listening: Vec<Listening>,
     certificates: Option<Certificates>,
+    /// Tells how the end goes, to the end.
+    admin: Option<Admin>,
     notifier: Notifier,
     given: Given,
     status: String,
@@ -65,14 +68,26 @@ impl Running {
         let (open, closed) = mpsc::channel(1);
         let listeners = accept(&app, &mut listening, &open)?;
         let offer = offer(&config, listeners, sockets).await?;
+        let admin = admin(&app, &config).await?;
+        told::started(&app, site, &urls, admin.as_ref().map(Admin::address));
         started(&urls);
         let status = format!("serving on {}", urls.join(", "));
         notifier.ready(&status);
         let mut alive = JoinSet::new();
         let feeding = notifier.clone();
         alive.spawn(async move { feeding.keep_alive(|| true).await });
-        let running =
-            Self { app, listening, certificates, notifier, given, status, closed, _alive: alive };
+        alive.spawn(told::slow_readers(app.clone()));
+        let running = Self {
+            app,
+            listening,
+            certificates,
+            admin,
+            notifier,
+            given,
+            status,
+            closed,
+            _alive: alive,
+        };
         Ok((running, offer))
     }
 
@@ -90,6 +105,7 @@ impl Running {
                     Asked::Reload => self.reload(reload()),
                     Asked::Stop(_) | Asked::StopNow(_) => return End::Asked,
                 },
+                () = self.app.drain.notified() => return End::Asked,
                 () = &mut taken => return End::Taken,
             }
         }
@@ -101,19 +117,26 @@ impl Running {
         self.app.plane.unlisten();
         if end == End::Taken {
             tracing::info!("takeover.taken");
+            // It is the successor's turn to be operated.
+            self.admin = None;
             // Whoever came before the successor did is not turned away.
             let _ = timeout(LATECOMERS, self.settle()).await;
         }
         let over = self.app.plane.leave_time(deadline / 2);
+        told::drain_began(&self.app, over, deadline);
         self.notifier.stopping("closing connections");
         self.app.stopping.send_replace(Some(over));
         let mut draining = JoinSet::new();
         for one in self.listening {
-            let drain = Drain::new(RESTART, over, deadline);
+            let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));
             draining.spawn(one.serve_until(std::future::ready(()), drain));
         }
         let closing = self.app.plane.close_over(RESTART, over);
-        tokio::join!(closing, draining.join_all());
+        let ended = async { tokio::join!(closing, draining.join_all()) };
+        if timeout(deadline, ended).await.is_err() {
+            told::drain_forced(&self.app);
+        }
+        told::drain_ended(&self.app);
     }
 
     /// Waits until nobody accepts any more and everybody who was accepted has been answered.
@@ -186,6 +209,23 @@ async fn offer(
     }
 }
 
+/// Starts the admin's listener. Where one server may follow another, the one before lets go of the
+/// address a moment later.
+async fn admin(app: &Arc<App>, config: &Config) -> Result<Option<Admin>, ServeError> {
+    let mut looks = interval(LOOK);
+    let follows = config.takeover.is_some();
+    for _ in 0..LOOKS {
+        looks.tick().await;
+        match Admin::listen(app, config).await {
+            Err(_) if follows => {}
+            listening => return Ok(listening?),
+        }
+    }
+    // There is no way back for a successor.
+    tracing::error!("admin.not_listening");
+    Ok(None)
+}
+
 /// Waits until a successor has taken over, for ever where that is not offered.
 async fn taken(offer: Option<Takeover>) {
     match offer {
@@ -198,8 +238,15 @@ async fn taken(offer: Option<Takeover>) {
 /// restart, of the IANA registry).
 const RESTART: CloseCode = CloseCode::new(1012);
 
+/// By how much the listeners would wait longer for their connections than is waited for the listeners,
+/// so that those that are still there can be counted.
+const LATER: Duration = Duration::from_secs(1);
+
 /// How long those who were accepted last may take to ask for something, once a successor accepts.
 const LATECOMERS: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether they have.
+/// How often it is looked whether they have, or whether an address is free.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How often it is looked whether an address is free before that is given up: for 5 s.
+const LOOKS: u32 = 500;

@@ -76,7 +76,9 @@ fn echo(server: Server, app: &Arc<App>) -> Server {
 fn router(app: &Arc<App>, site: Site) -> Router {
     match site {
         Site::Echo => Router::new().fallback(http::upgrade_required),
-        Site::Topics => pages::router().merge(crate::http::router(app.topics())),
+        Site::Topics => pages::router()
+            .merge(crate::http::router(app.topics()))
+            .merge(crate::admin::health(app.clone())),
     }
 }
 

@@ -115,6 +115,18 @@ async fn expiry(seen: &mut Seen) {
     seen.note("GET", &answer);
 }
 
+/// Asks a poll whose client is disconnected while it waits.
+async fn disconnection(seen: &mut Seen) {
+    let server = Server::open().await;
+    let parting = async {
+        server.until_subscribers("a", 1).await;
+        assert_eq!(server.topics.clients.disconnect_topic(&"a".parse().unwrap()), 1);
+    };
+    let (answer, ()) = tokio::join!(server.get("/t/a?since=1-0&wait=60"), parting);
+    assert_eq!(answer.code(), "disconnected");
+    seen.note("GET", &answer);
+}
+
 fn names(object: &Value) -> BTreeSet<String> {
     object.as_object().unwrap().keys().cloned().collect()
 }
@@ -125,6 +137,7 @@ async fn description_names_every_route_and_status_that_is_answered_and_no_other(
     refusals(&mut seen).await;
     the_rest(&mut seen).await;
     expiry(&mut seen).await;
+    disconnection(&mut seen).await;
     let server = Server::start(open(), |_| {}).await;
     let document = server.get("/openapi.json").await;
     assert_eq!(document.status(), 200);
@@ -150,6 +163,7 @@ async fn refusals_tell_nothing_of_what_is_inside_or_what_was_sent() {
     refusals(&mut seen).await;
     the_rest(&mut seen).await;
     expiry(&mut seen).await;
+    disconnection(&mut seen).await;
     assert!(seen.refusals.len() > 20);
     let inside = [
         KEY,
@@ -173,7 +187,9 @@ async fn refusals_tell_nothing_of_what_is_inside_or_what_was_sent() {
         "serde",
     ];
     for text in &seen.refusals {
-        let found = inside.iter().find(|inside| text.contains(**inside));
+        // The name of a refusal has one of these in it, as a part.
+        let shown = text.replace(r#""code":"disconnected""#, "");
+        let found = inside.iter().find(|inside| shown.contains(**inside));
         assert_eq!(found, None, "{text}");
         let refusal: Value = serde_json::from_str(text).unwrap();
         assert!(names(&refusal).iter().all(|name| ["error", "last_id"].contains(&name.as_str())));

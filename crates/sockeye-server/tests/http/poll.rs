@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sockeye_server::metrics::Transport;
+
 use crate::support::{Server, bounded, open};
 
 #[tokio::test]
@@ -27,12 +29,18 @@ async fn poll_waits_for_a_message_and_for_no_longer_than_it_said() {
     let waiting = server.get("/t/a?since=1-0&wait=60");
     let publishing = async {
         server.until_subscribers("a", 1).await;
-        assert_eq!(server.topics.counters.polls.get(), 1);
+        assert_eq!(server.topics.clients.metrics().connections(Transport::Poll).get(), 1);
         server.say("a", "now");
     };
     let (answer, ()) = tokio::join!(waiting, publishing);
     assert_eq!((answer.status(), &answer.json()[0]["data"]), (200, &"now".into()));
-    assert_eq!((server.subscribers("a"), server.topics.counters.polls.get()), (0, 0));
+    assert_eq!(
+        (
+            server.subscribers("a"),
+            server.topics.clients.metrics().connections(Transport::Poll).get()
+        ),
+        (0, 0)
+    );
     let answer = server.get("/t/a?since=1-1&wait=0").await;
     assert_eq!((answer.status(), answer.cursor().as_str()), (204, "1-1"));
 }

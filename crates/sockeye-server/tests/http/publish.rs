@@ -1,6 +1,7 @@
 //! `POST` and `DELETE`.
 
 use sockeye_hub::{Payload, Since};
+use sockeye_server::metrics::Transport;
 
 use crate::support::{KEY, Server};
 
@@ -32,7 +33,7 @@ async fn body_is_published_as_it_is() {
     let expected =
         [Payload::text("né\r\n"), Payload::binary(&b"\x00\xff"[..]), Payload::binary(&b""[..])];
     assert_eq!(payloads(&server, "a"), expected);
-    assert_eq!(server.topics.counters.published.get(), 3);
+    assert_eq!(server.topics.clients.metrics().messages_in(Transport::Http).get(), 3);
 }
 
 // PUB-016
@@ -50,7 +51,13 @@ async fn publication_repeated_under_its_key_is_answered_and_not_delivered() {
     assert!(answers.iter().all(|answer| answer.json()["id"] == "1-2"));
     let repeats = answers.iter().filter(|answer| answer.json()["repeat"] == true).count();
     assert_eq!(repeats, 7);
-    assert_eq!((payloads(&server, "a").len(), server.topics.counters.published.get()), (2, 2));
+    assert_eq!(
+        (
+            payloads(&server, "a").len(),
+            server.topics.clients.metrics().messages_in(Transport::Http).get()
+        ),
+        (2, 2)
+    );
 }
 
 #[tokio::test]

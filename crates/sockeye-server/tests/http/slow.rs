@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye_hub::{Item, Payload, Publication, QueueLimits, Since};
+use sockeye_hub::{Item, Payload, Publication, QueueLimits, Since, Slow};
 use sockeye_server::subscriber::Subscriber;
 
 use crate::support::{Server, open};
@@ -62,7 +62,7 @@ async fn stream_that_is_not_read_ends_and_goes_on_from_its_cursor_while_others_g
         reader.read_until(&format!("\"id\":\"1-{last}\"")).await;
     }
     let seen = String::from_utf8(stalled.rest().await).unwrap();
-    assert_eq!(server.topics.counters.slow.get(), 1);
+    assert_eq!(server.topics.clients.metrics().slow(Slow::Disconnect).get(), 1);
     let ids = |text: &str| -> Vec<u64> {
         let ids = text.split("\"message\",\"topic\":\"a\",\"id\":\"1-").skip(1);
         ids.map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use sockeye_hub::Payload;
+use sockeye_server::metrics::Transport;
 
 use crate::support::{Server, until};
 
@@ -90,7 +91,7 @@ async fn stream_that_its_client_leaves_is_no_subscriber_any_more() {
     let server = Server::open().await;
     let (client, _) = server.stream("/t/a?topic=b", LINES).await;
     assert_eq!((server.subscribers("a"), server.subscribers("b")), (1, 1));
-    assert_eq!(server.topics.counters.streams.get(), 1);
+    assert_eq!(server.topics.clients.metrics().connections(Transport::Lines).get(), 1);
     drop(client);
     // Somebody must write to find out.
     until(|| {
@@ -98,7 +99,13 @@ async fn stream_that_its_client_leaves_is_no_subscriber_any_more() {
         server.subscribers("a") == 0
     })
     .await;
-    assert_eq!((server.subscribers("b"), server.topics.counters.streams.get()), (0, 0));
+    assert_eq!(
+        (
+            server.subscribers("b"),
+            server.topics.clients.metrics().connections(Transport::Lines).get()
+        ),
+        (0, 0)
+    );
 }
 
 #[tokio::test]

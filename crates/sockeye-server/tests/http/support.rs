@@ -13,8 +13,9 @@ use sockeye_proto::handshake::Origins;
 use sockeye_server::auth::jwt::{self, Trust, Verifier};
 use sockeye_server::auth::keys::{Key, KeySet};
 use sockeye_server::auth::{ApiKeys, Auth, Grant, Mint, Patterns, Secret};
+use sockeye_server::clients::Clients;
 use sockeye_server::clock::Clock;
-use sockeye_server::http::{ClientAddr, Counters, HttpLimits, Topics, router};
+use sockeye_server::http::{ClientAddr, HttpLimits, Topics, router};
 use sockeye_server::policy::{Policies, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -85,7 +86,7 @@ impl Server {
             clock: Clock::start(),
             policies: Arc::new(Policies::new(policy)),
             limits: HttpLimits::default(),
-            counters: Arc::new(Counters::default()),
+            clients: Arc::new(Clients::new(Epoch::from_random(1))),
             stopping,
         };
         change(&mut topics);

@@ -4,7 +4,7 @@
 //! that are no text come as base64 under the event `binary`, or `binary.NAME` if they have an
 //! event. A stream of several topics tells of each message which it is of: its data is the JSON
 //! form of the message, the same as everywhere. Gaps come as the event `gap`, the end of a grant
-//! as `expired`.
+//! as `expired`, and that an operator has disconnected the client as `disconnected`.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -29,8 +29,8 @@ pub(in crate::http) enum Breadth {
 
 /// Tells whether an event is one that streams of events have a meaning for, so that nobody may
 /// publish under it.
-pub(in crate::http) fn is_reserved(event: &str) -> bool {
-    matches!(event, GAP | EXPIRED | BINARY) || event.starts_with("binary.")
+pub(crate) fn is_reserved(event: &str) -> bool {
+    matches!(event, GAP | EXPIRED | DISCONNECTED | BINARY) || event.starts_with("binary.")
 }
 
 impl Format for Events {
@@ -90,8 +90,8 @@ impl Format for Events {
 
     fn close(&mut self, out: &mut Vec<u8>, why: End) {
         match why {
-            End::Expired => {
-                named(out, Some(EXPIRED));
+            End::Disconnected | End::Expired => {
+                named(out, Some(if why == End::Expired { EXPIRED } else { DISCONNECTED }));
                 field(out, "data", &why.json().unwrap_or_default());
                 end(out);
             }
@@ -132,6 +132,7 @@ fn end(out: &mut Vec<u8>) {
 }
 
 const BINARY: &str = "binary";
+const DISCONNECTED: &str = "disconnected";
 const EXPIRED: &str = "expired";
 const GAP: &str = "gap";
 

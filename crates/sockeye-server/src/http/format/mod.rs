@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use sockeye_hub::{Gap, Id, Item, Message};
 
-pub(super) use events::{Breadth, Events, is_reserved};
+pub(crate) use events::is_reserved;
+pub(super) use events::{Breadth, Events};
 pub(super) use lines::Lines;
 pub(super) use parts::{Parts, Replacement};
 
@@ -43,6 +44,8 @@ pub(super) trait Format: Send {
 /// Why a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
+    /// An operator has disconnected the client.
+    Disconnected,
     /// What the client may has ended.
     Expired,
     /// The client reads too slowly: it comes back with its cursor.
@@ -67,6 +70,7 @@ impl End {
     /// Returns the end as JSON; nothing for one that explains itself.
     fn json(self) -> Option<String> {
         match self {
+            Self::Disconnected => Some(r#"{"type":"disconnected"}"#.to_owned()),
             Self::Expired => Some(r#"{"type":"expired"}"#.to_owned()),
             Self::Slow => None,
             Self::Stopping { retry } => {

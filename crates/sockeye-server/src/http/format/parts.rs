@@ -86,6 +86,7 @@ impl Format for Parts {
 
     fn close(&mut self, out: &mut Vec<u8>, end: End) {
         match (end, end.json()) {
+            (End::Disconnected, Some(json)) => self.json(out, "disconnected", &json),
             (End::Expired, Some(json)) => self.json(out, "expired", &json),
             (_, Some(json)) => self.json(out, "retry", &json),
             (_, None) => {}

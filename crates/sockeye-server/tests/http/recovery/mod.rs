@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_hub::{
-    Epoch, Hub, Limits, Pattern, Payload, Publication, Rules, TopicName, TopicRules,
+    Epoch, Hub, Limits, Pattern, Payload, Publication, Rules, Slow, TopicName, TopicRules,
 };
+use sockeye_server::clients::Clients;
 use sockeye_server::clock::Clock;
-use sockeye_server::http::{Counters, HttpLimits, Topics};
+use sockeye_server::http::{HttpLimits, Topics};
 use sockeye_server::policy::Policies;
 use tokio::sync::watch;
 
@@ -59,7 +60,7 @@ impl World {
             clock: Clock::standing_at(Duration::from_secs(1)),
             policies: Arc::new(Policies::new(open())),
             limits,
-            counters: Arc::new(Counters::default()),
+            clients: Arc::new(Clients::new(Epoch::from_random(1))),
             stopping: watch::channel(None).1,
         };
         let client = Client::new(&TOPICS[..3]);
@@ -119,7 +120,7 @@ impl World {
                 break;
             }
         }
-        if self.topics.counters.slow.get() > 0 {
+        if self.topics.clients.metrics().slow(Slow::Disconnect).get() > 0 {
             self.seen.insert("too slow");
         }
         self.check();
