@@ -39,10 +39,10 @@ fn proxy_header(bytes: &[u8]) {
 fn forwarded(header: ForwardedHeader, name: &str, value: &[u8]) {
     let head = RequestHead::from_parts("GET", "/", Version::Http11, [(name, value)]);
     let peer = SocketAddr::from(([10, 0, 0, 1], 4_000));
-    assert_eq!(client_addr(&head, peer, header, &[]), peer);
+    assert_eq!(client_addr(head.headers(), peer, header, &[]), peer);
     let trusted: Vec<Network> =
         ["10.0.0.0/8", "fd00::/8"].iter().filter_map(|network| network.parse().ok()).collect();
-    let client = client_addr(&head, peer, header, &trusted);
+    let client = client_addr(head.headers(), peer, header, &trusted);
     // What the client made up stands to the left of what the proxy appends.
     let appended = match header {
         ForwardedHeader::Forwarded => &b", for=192.0.2.7"[..],
@@ -50,7 +50,7 @@ fn forwarded(header: ForwardedHeader, name: &str, value: &[u8]) {
     };
     let longer = [value, appended].concat();
     let head = RequestHead::from_parts("GET", "/", Version::Http11, [(name, &longer[..])]);
-    let behind = client_addr(&head, peer, header, &trusted);
+    let behind = client_addr(head.headers(), peer, header, &trusted);
     assert_eq!(behind, SocketAddr::from(([192, 0, 2, 7], 0)), "not {client}, which is made up");
 }
 

@@ -50,7 +50,7 @@ fn service(kind: u8) -> Arc<Service> {
     let mut settings = Settings { rate: None, ..Settings::default() };
     settings.limits.burst = if kind & 2 == 0 { 1 } else { 1_000_000 };
     let auth = Auth::Anonymous(Grant::default());
-    Arc::new(Service { hub: Arc::new(hub), auth: Arc::new(auth), settings })
+    Arc::new(Service::new(Arc::new(hub), auth, settings))
 }
 
 fn grant(kind: u8) -> Grant {

@@ -28,6 +28,14 @@ pub struct Service {
     pub settings: Settings,
 }
 
+impl Service {
+    /// Makes what sessions of a server need that has nothing but topics and rules for them.
+    pub fn new(hub: Arc<Hub>, auth: Auth, settings: Settings) -> Self {
+        let clients = Arc::new(Clients::new(hub.cursor().epoch));
+        Self { hub, clock: Clock::start(), clients, auth: Arc::new(auth), hooks: None, settings }
+    }
+}
+
 /// How sessions behave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

@@ -154,14 +154,9 @@ impl Server {
     pub(crate) fn with_hub(hub: Arc<Hub>, auth: Auth, settings: Settings) -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let start = Moment { wall, monotonic: Instant::now() };
-        let hooks = None;
         let service = Arc::new(Service {
-            hooks,
-            hub,
             clock: Clock::started_at(start),
-            clients: Arc::new(Clients::new(Epoch::from_random(1))),
-            auth: Arc::new(auth),
-            settings,
+            ..Service::new(hub, auth, settings)
         });
         Self { service, mailbox: Arc::default(), start, names: 0 }
     }
