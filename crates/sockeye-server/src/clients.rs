@@ -112,9 +112,10 @@ impl Clients {
         self.started.elapsed()
     }
 
-    /// Returns how many clients there are.
+    /// Returns how many clients there are, those of the echo among them, which are not listed.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        let echoes = self.metrics.connections(Transport::Echo).get();
+        self.lock().len().saturating_add(usize::try_from(echoes).unwrap_or(usize::MAX))
     }
 
     /// Returns a number for a client, which no other has in this life of the server.
@@ -233,15 +234,37 @@ impl Link {
 }
 
 impl Topics {
-    pub(crate) fn none() -> Self {
-        Self::Fixed(Arc::new([]))
-    }
-
     fn with<T>(&self, look: impl FnOnce(&[TopicName]) -> T) -> T {
         match self {
             Self::Fixed(topics) => look(topics),
             Self::Changing(topics) => look(&topics.lock().unwrap_or_else(PoisonError::into_inner)),
         }
+    }
+}
+
+/// A place that is counted and not listed: that of an echo, of which there is nothing to look up.
+pub(crate) struct Seat(Arc<Clients>);
+
+impl Seat {
+    pub(crate) fn new(clients: Arc<Clients>) -> Self {
+        clients.metrics.connections(Transport::Echo).add_one();
+        Self(clients)
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.metrics.connections(Transport::Echo).take_one();
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").finish_non_exhaustive()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::crowd::Ticket;
 use crate::guest::Guest;
 use crate::http::ask;
 use crate::http::problem::Problem;
-use crate::plane::{Echo, Form, From, Json, Publishing, Raw, Relay, Service};
+use crate::plane::{Asked, Form, From, Json, Publishing, Raw, Relay};
 use crate::policy::Policy;
 use crate::protocol::SUBPROTOCOL;
 
@@ -54,7 +54,7 @@ pub(crate) fn open(server: Server, app: &Arc<App>) -> Server {
         .check(move |incoming| check(&checking, incoming))
         .hand_over("/t/{topic}", move |whole| enter(&topic, whole))
         .hand_over(MANY, move |whole| enter(&many, whole))
-        .hand_over("/echo", move |whole| echo.plane.take(whole, Service::Echo(Echo), None))
+        .hand_over("/echo", move |whole| echo.plane.take(whole, Asked::Echo, None))
 }
 
 /// Judges a request as far as that takes no time.
@@ -168,23 +168,23 @@ impl Knock {
     }
 
     /// Returns what serves the client.
-    fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Service {
+    fn service(self, app: &Arc<App>, answer: Result<Arc<Guest>, Denied>) -> Asked {
         let guest = match answer {
             Ok(guest) => guest,
             Err(denied) => {
                 app.metrics().refused(denied.code());
-                return Service::refused(&denied);
+                return Asked::refused(&denied);
             }
         };
         let (app, Self { form, topics, from, .. }) = (app.clone(), self);
         match form {
             Form::Raw => {
                 let publishing = publishing(&app, &guest, topics.first());
-                Service::Raw(Box::new(Raw::new(app, topics, from, guest, publishing)))
+                Asked::Raw(Raw::new(app, topics, from, guest, publishing))
             }
             Form::Json => match Label::new(&guest.client.id) {
-                Ok(name) => Service::Json(Box::new(Json::new(app, guest, name, topics, from))),
-                Err(_) => Service::Refused(sockeye::CloseCode::INTERNAL, "internal"),
+                Ok(name) => Asked::Json(Box::new(Json::new(app, guest, name, topics, from))),
+                Err(_) => Asked::Refused(sockeye::CloseCode::INTERNAL, "internal"),
             },
         }
     }

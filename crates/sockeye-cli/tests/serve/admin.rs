@@ -44,7 +44,7 @@ async fn readiness_ends_within_100_ms_of_sigterm_and_liveness_does_not() {
             }
         }
         // Holds the end up.
-        let _silent = operated.served.open("/echo").await;
+        let _silent = operated.served.open("/t/silent").await;
         let start = Instant::now();
         operated.served.signal(Signal::TERM);
         while operated.get("/readyz").await.status == 200 {}
@@ -301,7 +301,7 @@ async fn configuration_is_told_without_its_secrets() {
 #[tokio::test]
 async fn draining_by_request_ends_the_server_and_tells_how_many_were_cut_off() {
     let mut operated = Operated::start(&["--drain", "1"]).await;
-    let silent = operated.served.open("/echo").await;
+    let silent = operated.served.open("/t/silent").await;
     operated.until_clients(1).await;
     let answer = operated.ask("POST", "/drain", &[]).await;
     assert_eq!((answer.status, answer.json()), (202, json!({ "draining": true })));

@@ -1,14 +1,13 @@
 //! The data plane: WebSockets live on the reactor once their handshake is done.
 //!
 //! ```text
-//!   HandedOver ──► DataPlane::take ──► Served: Echo | Raw | Json | Turned away
+//!   HandedOver ──► DataPlane::take ──► Served: Echo | Raw | Json | Refused
 //!                                        │ publish            ▲ Feed: rendered once
 //!                                        ▼                    │
 //!                                    sockeye-hub ─────────────┘
 //! ```
 
 mod alarms;
-mod echo;
 mod feed;
 mod json;
 mod raw;
@@ -16,7 +15,7 @@ mod relay;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor, Traffic};
 use tokio::sync::mpsc;
 
 pub(crate) use alarms::Alarms;
-pub use echo::Echo;
 pub(crate) use feed::Form;
 pub(crate) use json::Json;
 pub(crate) use raw::{From, Publishing, Raw};
@@ -36,9 +34,10 @@ pub(crate) use relay::Relay;
 use feed::Feed;
 
 use crate::auth::Denied;
-use crate::clients::{Clients, Entry, Link, Stay, Topics};
+use crate::clients::{Clients, Entry, Link, Seat, Stay, Topics};
 use crate::crowd::Ticket;
-use crate::metrics::Transport;
+use crate::guest::Guest;
+use crate::metrics::{Metrics, Transport};
 
 /// The reactor of a server.
 #[derive(Debug)]
@@ -52,26 +51,51 @@ pub struct DataPlane {
 pub(crate) struct Served {
     service: Service,
     place: Place,
-    stay: Stay,
-    /// Held until the connection ends.
-    #[expect(dead_code, reason = "held, not read")]
-    ticket: Option<Ticket>,
 }
+
+// An idle echo holds little more than this.
+const _: () = assert!(size_of::<Served>() <= 48);
 
 /// What is done with a connection's messages.
 #[derive(Debug)]
-pub(crate) enum Service {
-    /// Each goes back.
-    Echo(Echo),
+enum Service {
+    Echo(Seat),
+    Raw(Box<Member<Raw>>),
+    Json(Box<Member<Json>>),
+    Refused(Box<Turned>),
+}
+
+/// What a connection is to be served with.
+pub(crate) enum Asked {
+    /// Each message goes back.
+    Echo,
     /// Each is published, and what is published comes back.
-    Raw(Box<Raw>),
+    Raw(Raw),
     /// It speaks `sockeye.v1.json`.
     Json(Box<Json>),
     /// The connection is closed at once: its client is told why.
     Refused(CloseCode, &'static str),
 }
 
-impl Service {
+/// A connection that is among the clients.
+#[derive(Debug)]
+struct Member<C> {
+    connection: C,
+    stay: Stay,
+    /// Held until the connection ends.
+    #[expect(dead_code, reason = "held, not read")]
+    ticket: Option<Ticket>,
+}
+
+/// A connection that is turned away.
+#[derive(Debug)]
+struct Turned {
+    code: CloseCode,
+    reason: &'static str,
+    clients: Arc<Clients>,
+}
+
+impl Asked {
     /// Tells a client that it may not come in.
     pub(crate) fn refused(denied: &Denied) -> Self {
         Self::Refused(denied.close_code().into(), denied.code())
@@ -80,10 +104,33 @@ impl Service {
     /// Returns what clients come by; `None` for those who may not come in.
     fn transport(&self) -> Option<Transport> {
         match self {
-            Self::Echo(_) => Some(Transport::Echo),
+            Self::Echo => Some(Transport::Echo),
             Self::Raw(_) => Some(Transport::Raw),
             Self::Json(_) => Some(Transport::Json),
             Self::Refused(..) => None,
+        }
+    }
+
+    fn serve(self, clients: &Arc<Clients>, ticket: Option<Ticket>) -> Service {
+        let stay = Stay::new(clients.clone());
+        match self {
+            Self::Echo => Service::Echo(Seat::new(clients.clone())),
+            Self::Raw(connection) => Service::Raw(Box::new(Member { connection, stay, ticket })),
+            Self::Json(json) => Service::Json(Box::new(Member { connection: *json, stay, ticket })),
+            Self::Refused(code, reason) => {
+                Service::Refused(Box::new(Turned { code, reason, clients: clients.clone() }))
+            }
+        }
+    }
+}
+
+impl Service {
+    fn metrics(&self) -> &Metrics {
+        match self {
+            Self::Echo(seat) => seat.metrics(),
+            Self::Raw(raw) => raw.stay.metrics(),
+            Self::Json(json) => json.stay.metrics(),
+            Self::Refused(turned) => turned.clients.metrics(),
         }
     }
 }
@@ -103,15 +150,14 @@ impl DataPlane {
     }
 
     /// Takes a connection over.
-    pub(crate) fn take(&self, whole: HandedOver, service: Service, ticket: Option<Ticket>) {
+    pub(crate) fn take(&self, whole: HandedOver, asked: Asked, ticket: Option<Ticket>) {
         let HandedOver { transport: wire, accepted, received, config, place, .. } = whole;
         let core = Connection::new(Server, config, sockeye_reactor::now());
         let core = accepted.deflate().into_iter().fold(core, Connection::with_deflate);
         place.opened();
-        let stay = Stay::new(self.clients.clone());
-        stay.metrics().handshakes.add(1);
-        let class = service.transport().and_then(Transport::class).unwrap_or_default();
-        let served = Served { service, place, stay, ticket };
+        self.clients.metrics().handshakes.add(1);
+        let class = asked.transport().and_then(Transport::class).unwrap_or_default();
+        let served = Served { service: asked.serve(&self.clients, ticket), place };
         let adopted = match wire {
             Wire::Tcp(tcp) => Adopted::unblocked(tcp, core, served),
             Wire::Tls(tcp, session) => Adopted::tls(tcp, session, core, served),
@@ -187,18 +233,17 @@ impl Door for Entrance {
     }
 }
 
-impl Served {
+impl<C> Member<C> {
     /// Takes its place among the clients.
-    fn enter(&mut self, out: &Out<'_>) {
-        let Some(transport) = self.service.transport() else { return };
-        let (guest, topics) = match &mut self.service {
-            Service::Raw(raw) => raw.introduce(),
-            Service::Json(json) => json.introduce(),
-            Service::Echo(_) | Service::Refused(..) => (None, Topics::none()),
-        };
+    fn enter(
+        &mut self,
+        (guest, topics): (Option<Arc<Guest>>, Topics),
+        transport: Transport,
+        ip: IpAddr,
+        out: &Out<'_>,
+    ) {
         let number = guest.as_ref().map(|guest| guest.number);
         let number = number.unwrap_or_else(|| self.stay.clients().number());
-        let ip = self.place.peer_addr().ip();
         let subject = guest.as_ref().and_then(|guest| guest.grant.subject.as_deref());
         let name = || self.stay.clients().name(number);
         tracing::debug!(client = name(), %ip, transport = transport.name(), "client.admitted");
@@ -209,45 +254,54 @@ impl Served {
 
 impl Handler for Served {
     fn open(&mut self, out: &mut Out<'_>) {
-        self.enter(out);
+        let ip = self.place.peer_addr().ip();
         match &mut self.service {
             Service::Echo(_) => {}
-            Service::Raw(raw) => raw.open(out),
-            Service::Json(json) => json.open(out),
-            Service::Refused(code, reason) => out.close(*code, reason),
+            Service::Raw(raw) => {
+                let who = raw.connection.introduce();
+                raw.enter(who, Transport::Raw, ip, out);
+                raw.connection.open(out);
+            }
+            Service::Json(json) => {
+                let who = json.connection.introduce();
+                json.enter(who, Transport::Json, ip, out);
+                json.connection.open(out);
+            }
+            Service::Refused(turned) => out.close(turned.code, turned.reason),
         }
     }
 
     fn message(&mut self, message: MessageRef<'_>, out: &mut Out<'_>) {
         match &mut self.service {
-            Service::Echo(echo) => echo.message(message, out),
-            Service::Raw(raw) => raw.message(message, out),
-            Service::Json(json) => json.message(message, out),
-            Service::Refused(..) => {}
+            // One for which there is no room is lost: the client reads none of its echoes.
+            Service::Echo(_) => drop(out.send(message)),
+            Service::Raw(raw) => raw.connection.message(message, out),
+            Service::Json(json) => json.connection.message(message, out),
+            Service::Refused(_) => {}
         }
     }
 
     fn wake(&mut self, out: &mut Out<'_>) {
         match &mut self.service {
-            Service::Echo(_) | Service::Refused(..) => {}
-            Service::Raw(raw) => raw.wake(out),
-            Service::Json(json) => json.wake(out),
+            Service::Echo(_) | Service::Refused(_) => {}
+            Service::Raw(raw) => raw.connection.wake(out),
+            Service::Json(json) => json.connection.wake(out),
         }
     }
 
     fn missed(&mut self, channel: &str, position: u64, out: &mut Out<'_>) {
         match &mut self.service {
-            Service::Echo(_) | Service::Refused(..) => {}
-            Service::Raw(raw) => raw.missed(channel, position, out),
-            Service::Json(json) => json.missed(channel, position, out),
+            Service::Echo(_) | Service::Refused(_) => {}
+            Service::Raw(raw) => raw.connection.missed(channel, position, out),
+            Service::Json(json) => json.connection.missed(channel, position, out),
         }
     }
 
     fn drain(&mut self, out: &mut Out<'_>) {
         match &mut self.service {
-            Service::Echo(_) | Service::Refused(..) => {}
-            Service::Raw(raw) => raw.drain(out),
-            Service::Json(json) => json.drain(out),
+            Service::Echo(_) | Service::Refused(_) => {}
+            Service::Raw(raw) => raw.connection.drain(out),
+            Service::Json(json) => json.connection.drain(out),
         }
     }
 
@@ -256,17 +310,17 @@ impl Handler for Served {
     }
 
     fn panicked(&mut self) {
-        self.stay.metrics().panics.add(1);
+        self.service.metrics().panics.add(1);
         self.place.panicked();
     }
 
     fn close(&mut self, info: &CloseInfo) {
-        self.stay.metrics().closed(info);
+        self.service.metrics().closed(info);
         self.place.closed(info);
         match &mut self.service {
-            Service::Echo(_) | Service::Refused(..) => {}
-            Service::Raw(raw) => raw.close(),
-            Service::Json(json) => json.close(),
+            Service::Echo(_) | Service::Refused(_) => {}
+            Service::Raw(raw) => raw.connection.close(),
+            Service::Json(json) => json.connection.close(),
         }
     }
 }

@@ -11,7 +11,6 @@ use sockeye_hub::{
 
 use super::*;
 use crate::auth::{Auth, Grant, Moment, Patterns};
-use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::envelope::write_message;
 

@@ -9,7 +9,7 @@ use super::sockets::Sockets;
 use super::{ServeError, http};
 use crate::app::App;
 use crate::config::Config;
-use crate::plane::{Echo, Service};
+use crate::plane::Asked;
 use crate::tls::{CertificateError, Certificates};
 use crate::{door, pages};
 
@@ -68,7 +68,7 @@ fn echo(server: Server, app: &Arc<App>) -> Server {
     let paths = ["/", "/{*path}"].into_iter();
     paths.fold(server, |server, path| {
         let app = app.clone();
-        server.hand_over(path, move |whole| app.plane.take(whole, Service::Echo(Echo), None))
+        server.hand_over(path, move |whole| app.plane.take(whole, Asked::Echo, None))
     })
 }
 
