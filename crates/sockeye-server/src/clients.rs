@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn client_is_listed_and_counted_until_its_stay_ends() {
         let clients = clients();
-        let stay = enter(&clients, Link::Task(None), Some("ann"), Topics::none());
+        let stay = enter(&clients, Link::Task(None), Some("ann"), Topics::Fixed(Arc::new([])));
         let (page, next) = clients.page(None, 10);
         assert_eq!((page.len(), next), (1, None));
         assert_eq!((page[0].name.as_str(), page[0].subject.as_deref()), ("1-1", Some("ann")));
@@ -374,7 +374,7 @@ mod tests {
     fn pages_hold_each_client_once_in_the_order_in_which_they_came() {
         let clients = clients();
         let stays: Vec<_> =
-            (0..7).map(|_| enter(&clients, Link::Task(None), None, Topics::none())).collect();
+            (0..7).map(|_| enter(&clients, Link::Task(None), None, Topics::Fixed(Arc::new([])))).collect();
         let (mut names, mut after) = (Vec::new(), None);
         loop {
             let (page, next) = clients.page(after.as_deref(), 3);
@@ -432,7 +432,7 @@ mod tests {
         let stays: Vec<_> = (0..all)
             .map(|_| {
                 let link = Link::Socket(Sender::new(remote.clone(), 0));
-                enter(&clients, link, Some("ann"), Topics::none())
+                enter(&clients, link, Some("ann"), Topics::Fixed(Arc::new([])))
             })
             .collect();
         let parted = clients.disconnect(&Target::Subject("ann".into()), CloseCode::POLICY, "");
