@@ -373,8 +373,9 @@ mod tests {
     #[test]
     fn pages_hold_each_client_once_in_the_order_in_which_they_came() {
         let clients = clients();
-        let stays: Vec<_> =
-            (0..7).map(|_| enter(&clients, Link::Task(None), None, Topics::Fixed(Arc::new([])))).collect();
+        let stays: Vec<_> = (0..7)
+            .map(|_| enter(&clients, Link::Task(None), None, Topics::Fixed(Arc::new([]))))
+            .collect();
         let (mut names, mut after) = (Vec::new(), None);
         loop {
             let (page, next) = clients.page(after.as_deref(), 3);
