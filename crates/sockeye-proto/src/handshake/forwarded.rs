@@ -169,7 +169,7 @@ impl core::error::Error for NetworkError {}
 mod tests {
     use alloc::vec::Vec;
 
-    use super::super::Version;
+    use super::super::{RequestHead, Version};
     use super::*;
 
     fn client(peer: &str, header: ForwardedHeader, headers: &[(&str, &str)]) -> SocketAddr {

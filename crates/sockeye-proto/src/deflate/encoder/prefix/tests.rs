@@ -11,7 +11,7 @@ fn check<const N: usize>(frequencies: &[u16; N], limit: usize) -> Prefix<N> {
     let space: usize = used.map(|&length| 1 << (limit - usize::from(length))).sum();
     assert_eq!(space, 1 << limit, "complete");
     let costs = frequencies.iter().zip(&prefix.lengths);
-    let cost = costs.map(|(&n, &length)| usize::from(n) * usize::from(length)).sum();
+    let cost: usize = costs.map(|(&n, &length)| usize::from(n) * usize::from(length)).sum();
     assert_eq!(prefix.cost(), cost);
     let without = |(&n, &length): (&u16, &u8)| n > 0 && length == 0;
     assert!(!frequencies.iter().zip(&prefix.lengths).any(without), "every symbol has a code");
