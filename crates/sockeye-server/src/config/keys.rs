@@ -280,7 +280,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.connections,
-        Live,
+        Restart,
         count(1, 10_000_000),
         "SOCKEYE_LIMITS_CONNECTIONS",
         "limits-connections",
@@ -288,7 +288,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.per_ip,
-        Live,
+        Restart,
         count(1, 10_000_000),
         "SOCKEYE_LIMITS_PER_IP",
         "limits-per-ip",
@@ -296,7 +296,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.pending_per_ip,
-        Live,
+        Restart,
         count(1, 1_000_000),
         "SOCKEYE_MAX_PENDING_PER_IP",
         "max-pending-per-ip",
@@ -304,7 +304,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.new_per_second,
-        Live,
+        Restart,
         count(1, 1_000_000),
         "SOCKEYE_LIMITS_NEW_PER_SECOND",
         "limits-new-per-second",
@@ -312,7 +312,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.topics_per_connection,
-        Live,
+        Restart,
         count(1, 100_000),
         "SOCKEYE_LIMITS_TOPICS_PER_CONNECTION",
         "limits-topics-per-connection",
@@ -336,7 +336,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.queue,
-        Live,
+        Restart,
         bytes(64 << 10, 1 << 30),
         "SOCKEYE_LIMITS_QUEUE",
         "limits-queue",
@@ -344,7 +344,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.publish_body,
-        Live,
+        Restart,
         bytes(1, 64 << 20),
         "SOCKEYE_LIMITS_PUBLISH_BODY",
         "limits-publish-body",
@@ -384,7 +384,7 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         time.poll,
-        Live,
+        Restart,
         time(SECOND, 300 * SECOND),
         "SOCKEYE_TIME_POLL",
         "time-poll",
@@ -411,14 +411,14 @@ static KEYS: &[Key<Config>] = &[
 static TOPIC_KEYS: &[Key<Topic>] = &[
     Key {
         path: "match",
-        ..key!(pattern, Live, Kind::Text(PATTERN), "", "", "Which topics are meant; required")
+        ..key!(pattern, Restart, Kind::Text(PATTERN), "", "", "Which topics are meant; required")
     },
-    key!(history, Live, count(0, 1_000_000), "", "", "Messages kept for those who come back"),
-    key!(history_bytes, Live, bytes(0, 1 << 30), "", "", "Bytes of these messages"),
-    key!(ttl, Live, time(0, 365 * 24 * HOUR), "", "", "How long messages are kept"),
+    key!(history, Restart, count(0, 1_000_000), "", "", "Messages kept for those who come back"),
+    key!(history_bytes, Restart, bytes(0, 1 << 30), "", "", "Bytes of these messages"),
+    key!(ttl, Restart, time(0, 365 * 24 * HOUR), "", "", "How long messages are kept"),
     key!(
         presence,
-        Live,
+        Restart,
         Kind::Choice(Presence::NAMES),
         "",
         "",
@@ -426,7 +426,7 @@ static TOPIC_KEYS: &[Key<Topic>] = &[
     ),
     key!(
         slow,
-        Live,
+        Restart,
         Kind::Choice(Slow::NAMES),
         "",
         "",
