@@ -163,6 +163,10 @@ impl Handler for Member {
         self.probe.drain(out);
     }
 
+    fn wake(&mut self, out: &mut Out<'_>) {
+        self.probe.wake(out);
+    }
+
     fn fail(&mut self, error: &Error) {
         self.probe.fail(error);
     }
