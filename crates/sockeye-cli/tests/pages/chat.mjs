@@ -47,8 +47,8 @@ await withBrowser(async (browser) => {
   // The server stops: the pages say so, with the code it gave.
   assert.equal(await stopServer(server), 0);
   for (const page of [here, there]) {
-    await page.waitForSelector('#status[data-code="1001"]:not([data-state="open"])');
-    assert.match(await page.textContent("#status"), /closed.*1001/is);
+    await page.waitForSelector('#status[data-code="1012"]:not([data-state="open"])');
+    assert.match(await page.textContent("#status"), /closed.*1012/is);
   }
 
   // It returns on the same address: the pages come back by themselves.
