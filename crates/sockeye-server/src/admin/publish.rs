@@ -52,7 +52,7 @@ fn one(gate: &Gate, item: Value) -> Result<Value, Problem> {
     };
     let publication = publication(members)?;
     if publication.event.as_ref().is_some_and(|event| is_reserved(event.as_str())) {
-        return Err(Problem::bad_request("streams have a meaning for this event"));
+        return Err(Problem::bad_request("this event is the server's"));
     }
     let bytes = publication.payload.bytes().len();
     let Published { id, subscribers, is_repeat } = gate.app.publish(publication)?;

@@ -88,7 +88,7 @@ impl Headers {
     fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let event = label(headers, "event")?;
         if event.as_ref().is_some_and(|event| is_reserved(event.as_str())) {
-            return Err(Problem::bad_request("streams have a meaning for this event"));
+            return Err(Problem::bad_request("this event is the server's"));
         }
         let version = only(headers, "if-version")?;
         let version = version.map(|id| ask::id(id.to_str().unwrap_or_default())).transpose()?;
@@ -262,7 +262,17 @@ mod tests {
         let event = |value: &[u8]| read("event", value).unwrap().event.unwrap();
         assert_eq!(event("é".as_bytes()).as_str(), "é");
         assert_eq!(event(b"%C3%A9 100%25").as_str(), "é 100%");
-        for bad in [&b""[..], b"\xff", b"%0a", b"%00", b"gap", b"binary.x", &[b'x'; 129]] {
+        for bad in [
+            &b""[..],
+            b"\xff",
+            b"%0a",
+            b"%00",
+            b"gap",
+            b"join",
+            b"leave",
+            b"binary.x",
+            &[b'x'; 129],
+        ] {
             assert_eq!(status(read("event", bad)), 400, "{bad:?}");
         }
         assert_eq!(read("if-version", b"\"1-7\"").unwrap().version.unwrap().seq, 7);

@@ -6,10 +6,11 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
-use sockeye_hub::{JOIN, LEAVE, Label, MAX_SEQ, Order, Payload, Publication, Since, TopicName};
+use sockeye_hub::{Label, MAX_SEQ, Order, Payload, Publication, Since, TopicName};
 
 use super::refusal::Refusal;
 use crate::auth::json::parse_within;
+use crate::http::is_reserved;
 
 /// What a client calls a command, repeated in the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,8 +165,8 @@ impl Members {
         let mut publication = Publication::new(self.topic()?, self.payload()?);
         publication.event = self.label("event")?;
         publication.key = self.label("key")?;
-        if publication.event.as_ref().is_some_and(|event| [JOIN, LEAVE].contains(&event.as_str())) {
-            return Err(Refusal::bad("the events `join` and `leave` are the server's"));
+        if publication.event.as_ref().is_some_and(|event| is_reserved(event.as_str())) {
+            return Err(Refusal::bad("this event is the server's"));
         }
         if let Some(id) = self.text("if_version")? {
             let id = id.parse().map_err(|_| Refusal::bad("`if_version` is the id of a message"))?;

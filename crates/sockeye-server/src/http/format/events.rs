@@ -8,7 +8,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use sockeye_hub::{Gap, Id, Kind, Message};
+use sockeye_hub::{Gap, Id, JOIN, Kind, LEAVE, Message};
 
 use super::{End, Format};
 use crate::envelope::{write_gap, write_message};
@@ -27,10 +27,11 @@ pub(in crate::http) enum Breadth {
     Several,
 }
 
-/// Tells whether an event is one that streams of events have a meaning for, so that nobody may
-/// publish under it.
+/// Tells whether an event is the server's: streams of events have a meaning for it, or it tells who
+/// came and went. Nobody may publish under it, by whatever door.
 pub(crate) fn is_reserved(event: &str) -> bool {
-    matches!(event, GAP | EXPIRED | DISCONNECTED | BINARY) || event.starts_with("binary.")
+    matches!(event, GAP | EXPIRED | DISCONNECTED | BINARY | JOIN | LEAVE)
+        || event.starts_with("binary.")
 }
 
 impl Format for Events {

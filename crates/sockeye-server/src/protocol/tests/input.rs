@@ -76,6 +76,8 @@ fn frame_that_is_no_command_is_a_bad_request() {
         r#"{"type":"publish","topic":"a","data":"x","if_version":"7"}"#,
         r#"{"type":"publish","topic":"a","data":"x","event":""}"#,
         r#"{"type":"publish","topic":"a","data":"x","event":"join"}"#,
+        r#"{"type":"publish","topic":"a","data":"x","event":"gap"}"#,
+        r#"{"type":"publish","topic":"a","data":"x","event":"binary.x"}"#,
         r#"{"type":"publish","topic":"a","data":"x","event":"leave"}"#,
         r#"{"type":"publish","topic":["a"],"data":"x"}"#,
         r#"{"type":"subscribe"}"#,
