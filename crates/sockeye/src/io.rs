@@ -188,6 +188,8 @@ struct Recorded {
     /// How many bytes are kept.
     most: usize,
     is_answered: bool,
+    /// Whether something was written and has not been flushed.
+    is_unflushed: bool,
 }
 
 #[cfg(feature = "server")]
@@ -213,8 +215,20 @@ impl Record {
         recorded.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
+    /// Tells whether all that was written has been flushed.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.lock().is_unflushed
+    }
+
     fn wrote(&self) {
-        self.lock().is_answered = true;
+        let mut recorded = self.lock();
+        recorded.is_answered = true;
+        recorded.is_unflushed = true;
+    }
+
+    fn flushed(&self) {
+        self.lock().is_unflushed = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorded> {
@@ -285,7 +299,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        #[cfg(feature = "server")]
+        if let Some(record) = &self.record {
+            record.flushed();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

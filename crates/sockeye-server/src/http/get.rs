@@ -12,7 +12,7 @@ use super::accept::{Form, choose};
 use super::admit::Admitted;
 use super::format::{Breadth, Events, Format, Lines, Parts, Replacement};
 use super::problem::Problem;
-use super::stream::{Phase, Streaming, Timer, stopping};
+use super::stream::{Endless, Phase, Streaming, Timer, stopping};
 use super::visit::Visit;
 use super::{Call, ask, pages, poll};
 use crate::auth::Act;
@@ -111,6 +111,7 @@ fn stream(
         chunk: state.limits.chunk,
     };
     let mut response = Body::new(streaming).into_response();
+    response.extensions_mut().insert(Endless);
     let headers = response.headers_mut();
     describe(headers, &kind)?;
     // nginx would keep a stream until its buffer is full.

@@ -55,6 +55,7 @@ use problem::Problem;
 
 pub(crate) use format::is_reserved;
 pub use limits::HttpLimits;
+pub(crate) use stream::Endless;
 pub(crate) use text::Query;
 
 /// Where a client is, as the host knows it: an extension of every request.

@@ -38,6 +38,11 @@ pub(super) struct Streaming {
     pub(super) chunk: usize,
 }
 
+/// Marks a response whose body ends only with its client, or with the server: a host may take it out
+/// of the hands of its HTTP server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endless;
+
 /// How far a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -10,6 +10,7 @@ mod http;
 mod running;
 mod setup;
 mod sockets;
+mod stream;
 mod told;
 
 use std::fmt;

@@ -67,6 +67,20 @@ impl Upgrades {
         self.shared.life.clone().ending().await;
     }
 
+    /// Tells whether all that was written to the connection has left its buffers. An HTTP server that
+    /// lets go of the connection before that loses what it has not written.
+    #[cfg(feature = "hyper")]
+    pub fn is_flushed(&self) -> bool {
+        self.record.is_flushed()
+    }
+
+    /// Returns the connection's place, for whoever serves it on when the HTTP server has let go of it:
+    /// as of a connection that was [handed over](super::Server::hand_over).
+    #[cfg(feature = "hyper")]
+    pub fn place(&self) -> Place {
+        Place::shared(self.place.clone(), self.peer)
+    }
+
     /// Returns the address of the client that sent a request with these headers: the connection's own,
     /// or what proxies that the server [trusts](super::Server::trusted_proxies) tell.
     pub fn client_addr(&self, headers: &::http::HeaderMap) -> SocketAddr {
