@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sockeye_hub::{Epoch, Hub, Listener, Publication, Published, Refused, Rules};
 use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -37,8 +37,6 @@ pub struct App {
     pub plane: DataPlane,
     /// Who is connected, and what is counted.
     pub clients: Arc<Clients>,
-    /// Whether the server is stopping, and then over how much time its clients are to come back.
-    pub stopping: watch::Sender<Option<Duration>>,
     /// The configuration of the moment.
     pub(crate) config: RwLock<Arc<Config>>,
     pub(crate) crowd: Arc<Crowd>,
@@ -97,7 +95,6 @@ impl App {
             clock,
             clients,
             drain: Notify::new(),
-            stopping: watch::Sender::new(None),
             config: RwLock::new(Arc::new(config.clone())),
             crowd: Arc::new(Crowd::new(crowd_limits(config))),
             feeds: Feeds::new(&plane),
@@ -156,7 +153,6 @@ impl App {
             policies: self.policies.clone(),
             limits: self.http_limits.clone(),
             clients: self.clients.clone(),
-            stopping: self.stopping.subscribe(),
         })
     }
 
@@ -175,7 +171,7 @@ impl App {
 
     /// Tells whether the server takes leave of its connections.
     pub(crate) fn is_draining(&self) -> bool {
-        self.stopping.borrow().is_some()
+        self.clients.stopping().is_some()
     }
 
     /// Takes note that a reader was too slow for a topic, which it has left for a while.

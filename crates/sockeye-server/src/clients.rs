@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sockeye::CloseCode;
@@ -26,6 +26,8 @@ pub struct Clients {
     started: Instant,
     last: AtomicU64,
     entries: Mutex<BTreeMap<u64, Box<Entry>>>,
+    /// Over how much time clients are to come back, once the server stops.
+    stopping: OnceLock<Duration>,
 }
 
 /// What is kept of a client.
@@ -48,7 +50,16 @@ pub(crate) enum Link {
     /// On the reactor.
     Socket(Sender),
     /// By the task that serves it; `None` once it has been told.
-    Task(Option<oneshot::Sender<()>>),
+    Task(Option<oneshot::Sender<Parting>>),
+}
+
+/// Why the server parts with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// The client is to go.
+    Dismissed,
+    /// The server stops, and clients are to come back over so much time.
+    Stopping(Duration),
 }
 
 /// The topics of a client.
@@ -99,6 +110,7 @@ impl Clients {
             started: Instant::now(),
             last: AtomicU64::new(0),
             entries: Mutex::default(),
+            stopping: OnceLock::new(),
         }
     }
 
@@ -141,34 +153,46 @@ impl Clients {
 
     /// Parts with clients; returns with how many. Streams and polls can't be told a code.
     pub(crate) fn disconnect(&self, target: &Target, code: CloseCode, reason: &str) -> usize {
-        let mut from = match target {
-            Target::Client(name) => {
-                let number = self.number_of(name);
-                let mut entries = self.lock();
-                let entry = number.and_then(|number| entries.get_mut(&number));
-                return entry.map_or(0, |entry| entry.link.part(code, reason));
-            }
-            _ => Bound::Unbounded,
-        };
-        let mut parted = 0;
+        if let Target::Client(name) = target {
+            let number = self.number_of(name);
+            let mut entries = self.lock();
+            let entry = number.and_then(|number| entries.get_mut(&number));
+            return entry.map_or(0, |entry| entry.link.part(code, reason));
+        }
+        self.count(|entry| if entry.is(target) { entry.link.part(code, reason) } else { 0 })
+    }
+
+    /// Parts with all clients of a topic, who are told 1008; returns with how many.
+    pub fn disconnect_topic(&self, topic: &TopicName) -> usize {
+        self.disconnect(&Target::Topic(topic.clone()), CloseCode::POLICY, "disconnected")
+    }
+
+    /// Takes leave of all clients that tasks serve, and of those that come from now on; they are to come
+    /// back over so much time. WebSockets are closed where they live.
+    pub fn stop(&self, window: Duration) {
+        let window = *self.stopping.get_or_init(|| window);
+        let _told = self.count(|entry| entry.link.tell(Parting::Stopping(window)));
+    }
+
+    /// Returns over how much time clients are to come back, if the server stops.
+    pub fn stopping(&self) -> Option<Duration> {
+        self.stopping.get().copied()
+    }
+
+    /// Does something with each entry; returns the sum of what that returned.
+    fn count(&self, mut act: impl FnMut(&mut Entry) -> usize) -> usize {
+        let (mut from, mut sum) = (Bound::Unbounded, 0);
         loop {
             // Others want to come and go meanwhile.
             let mut entries = self.lock();
             let mut last = None;
             for (number, entry) in entries.range_mut((from, Bound::Unbounded)).take(BATCH) {
                 last = Some(*number);
-                if entry.is(target) {
-                    parted += entry.link.part(code, reason);
-                }
+                sum += act(entry);
             }
-            let Some(last) = last else { return parted };
+            let Some(last) = last else { return sum };
             from = Bound::Excluded(last);
         }
-    }
-
-    /// Parts with all clients of a topic, who are told 1008; returns with how many.
-    pub fn disconnect_topic(&self, topic: &TopicName) -> usize {
-        self.disconnect(&Target::Topic(topic.clone()), CloseCode::POLICY, "disconnected")
     }
 
     fn listed(&self, number: u64, entry: &Entry) -> Listed {
@@ -223,13 +247,18 @@ impl Link {
     /// Parts with the client; returns with how many.
     fn part(&mut self, code: CloseCode, reason: &str) -> usize {
         match self {
-            Self::Socket(sender) => sender.close(code, reason),
-            Self::Task(tell) => {
-                let told = tell.take().is_some_and(|tell| tell.send(()).is_ok());
-                return usize::from(told);
+            Self::Socket(sender) => {
+                sender.close(code, reason);
+                1
             }
+            Self::Task(_) => self.tell(Parting::Dismissed),
         }
-        1
+    }
+
+    /// Tells the client's task, if there is one; returns how many were told.
+    fn tell(&mut self, why: Parting) -> usize {
+        let Self::Task(tell) = self else { return 0 };
+        usize::from(tell.take().is_some_and(|tell| tell.send(why).is_ok()))
     }
 }
 
@@ -279,7 +308,12 @@ impl Stay {
         entry.at = u32::try_from(self.clients.uptime().as_secs()).unwrap_or(u32::MAX);
         self.number = number;
         self.clients.metrics.connections(entry.transport).add_one();
-        self.clients.lock().insert(number, Box::new(entry));
+        let mut entries = self.clients.lock();
+        // Whoever comes while the server stops is told under the lock, or found by who tells all.
+        if let Some(window) = self.clients.stopping() {
+            entry.link.tell(Parting::Stopping(window));
+        }
+        entries.insert(number, Box::new(entry));
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -414,13 +448,30 @@ mod tests {
             (count, closed.try_iter().map(|(number, _)| number).collect::<Vec<_>>())
         };
         assert_eq!(part(Target::Subject("ann".into())), (2, vec![1]));
-        assert_eq!(told.try_recv(), Ok(()));
+        assert_eq!(told.try_recv(), Ok(Parting::Dismissed));
         assert_eq!(part(Target::Topic(topic("a"))), (2, vec![1, 2]), "the task has been told");
         joined.lock().unwrap().clear();
         assert_eq!(part(Target::Topic(topic("a"))), (1, vec![1]));
         assert_eq!(part(Target::Client("1-3".into())), (1, vec![3]));
         for nobody in ["1-9", "2-3", "3"] {
             assert_eq!(part(Target::Client(nobody.into())), (0, vec![]));
+        }
+    }
+
+    #[test]
+    fn who_is_there_and_who_comes_while_the_server_stops_is_told_to_come_back() {
+        let clients = clients();
+        let stay = || {
+            let (tell, told) = oneshot::channel();
+            (enter(&clients, Link::Task(Some(tell)), None, Topics::Fixed(Arc::new([]))), told)
+        };
+        let mut before = stay();
+        assert!(before.1.try_recv().is_err() && clients.stopping().is_none());
+        clients.stop(Duration::from_secs(3));
+        // Once is enough.
+        clients.stop(Duration::from_secs(9));
+        for told in [&mut before.1, &mut stay().1] {
+            assert_eq!(told.try_recv(), Ok(Parting::Stopping(Duration::from_secs(3))));
         }
     }
 

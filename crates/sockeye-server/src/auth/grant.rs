@@ -1,6 +1,7 @@
 //! What a client may do, and until when.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -21,9 +22,9 @@ pub struct Grant {
     pub info: Option<Value>,
 }
 
-/// A set of topics.
+/// A set of topics. Clones share it: all whom nobody knows have the same.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Patterns(Vec<Pattern>);
+pub struct Patterns(Arc<[Pattern]>);
 
 /// Why something is no part of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

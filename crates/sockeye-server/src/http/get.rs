@@ -7,12 +7,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sockeye_hub::{Id, Since, TopicName};
+use tokio::time::sleep;
 
 use super::accept::{Form, choose};
 use super::admit::Admitted;
 use super::format::{Breadth, Events, Format, Lines, Parts, Replacement};
 use super::problem::Problem;
-use super::stream::{Endless, Phase, Streaming, Timer, stopping};
+use super::stream::{Endless, Phase, Streaming};
 use super::visit::Visit;
 use super::{Call, ask, pages, poll};
 use crate::auth::Act;
@@ -102,13 +103,10 @@ fn stream(
         subscriber,
         format,
         admitted,
-        hub: state.hub.clone(),
-        clock: state.clock.clone(),
+        topics: state.clone(),
         visit,
         phase: Phase::Begins(cursor),
-        stopping: stopping(state.stopping.clone()),
-        timer: Timer::new(state.limits.heartbeat),
-        chunk: state.limits.chunk,
+        timer: Box::pin(sleep(state.limits.heartbeat)),
     };
     let mut response = Body::new(streaming).into_response();
     response.extensions_mut().insert(Endless);

@@ -36,7 +36,6 @@ mod visit;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -45,7 +44,6 @@ use axum::routing::{any, get};
 use http::request::Parts;
 use http::{Method, Request};
 use sockeye_hub::Hub;
-use tokio::sync::watch;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -75,14 +73,11 @@ pub struct Topics {
     pub limits: HttpLimits,
     /// Who is connected, and what is counted.
     pub clients: Arc<Clients>,
-    /// Whether the server is stopping, and then over how much time its clients are to come back.
-    /// Streams end then.
-    pub stopping: watch::Receiver<Option<Duration>>,
 }
 
 /// A request to a topic.
 struct Call<'a> {
-    topics: &'a Topics,
+    topics: &'a Arc<Topics>,
     policy: &'a Arc<Policy>,
     parts: &'a Parts,
     page: &'a Page,

@@ -15,11 +15,11 @@ use tokio::time::sleep;
 use super::admit::Admitted;
 use super::get::{entity_tag, json, subscribe};
 use super::problem::Problem;
-use super::stream::stopping;
 use super::visit::{Visit, count_gap};
 use super::{Call, Topics, ask};
 use crate::auth::Denied;
 use crate::auth::jwt::TokenError;
+use crate::clients::Parting;
 use crate::envelope::{write_gap, write_message};
 use crate::metrics::Transport;
 use crate::random;
@@ -34,11 +34,8 @@ struct List {
 
 /// Why a wait is over.
 enum Woken {
-    /// The client is to go.
-    Dismissed,
     Item(Item),
-    /// The server stops, and clients are to come back over so much time.
-    Stopping(Duration),
+    Parting(Parting),
     Timeout,
 }
 
@@ -60,12 +57,12 @@ pub(super) async fn answer(
     let first = match subscriber.try_next() {
         Some(item) => item,
         None => match wait_for(call, &mut subscriber, &admitted, wait).await {
-            Woken::Dismissed => return Err(Problem::disconnected()),
+            Woken::Parting(Parting::Dismissed) => return Err(Problem::disconnected()),
             _ if admitted.has_ended(state.clock.wall()) => {
                 return Err(Denied::from(TokenError::Expired).into());
             }
             Woken::Item(item) => item,
-            Woken::Stopping(window) => return nothing(cursor, Some(window)),
+            Woken::Parting(Parting::Stopping(window)) => return nothing(cursor, Some(window)),
             Woken::Timeout => return nothing(cursor, None),
         },
     };
@@ -89,9 +86,11 @@ async fn wait_for(
     let wait = ends.map_or(wait, |ends| ends.min(wait));
     tokio::select! {
         biased;
-        () = poll_fn(|context| visit.poll_dismissed(context)) => Woken::Dismissed,
+        why = poll_fn(|context| visit.poll_parting(context)) => match subscriber.try_next() {
+            Some(item) if why != Parting::Dismissed => Woken::Item(item),
+            _ => Woken::Parting(why),
+        },
         Some(item) = subscriber.next() => Woken::Item(item),
-        window = stopping(state.stopping.clone()) => Woken::Stopping(window),
         () = sleep(wait) => Woken::Timeout,
     }
 }

@@ -4,7 +4,7 @@
 //! subscriber's queue, where it is bounded.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use sockeye_hub::{Hub, Id, Item, Slow};
-use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep};
+use sockeye_hub::{Id, Item, Slow};
+use tokio::time::{Instant, Sleep};
 
+use super::Topics;
 use super::admit::Admitted;
 use super::format::{End, Format};
 use super::visit::{Visit, count_gap};
-use crate::clock::Clock;
+use crate::clients::Parting;
 use crate::random;
 use crate::subscriber::Subscriber;
 
@@ -28,15 +28,15 @@ pub(super) struct Streaming {
     pub(super) subscriber: Subscriber,
     pub(super) format: Box<dyn Format>,
     pub(super) admitted: Admitted,
-    pub(super) clock: Clock,
-    pub(super) hub: Arc<Hub>,
+    pub(super) topics: Arc<Topics>,
     pub(super) visit: Visit,
     pub(super) phase: Phase,
-    pub(super) stopping: Stopping,
-    pub(super) timer: Timer,
-    /// Bytes that are written at a time.
-    pub(super) chunk: usize,
+    /// Wakes it when it has been silent for long, or its grant ends.
+    pub(super) timer: Pin<Box<Sleep>>,
 }
+
+// One for each stream, of which there are many.
+const _: () = assert!(size_of::<Streaming>() <= 240);
 
 /// Marks a response whose body ends only with its client, or with the server: a host may take it out
 /// of the hands of its HTTP server.
@@ -52,33 +52,6 @@ pub(super) enum Phase {
     Closing(End),
     Live,
     Over,
-}
-
-/// Tells when the server begins to stop, and over how much time clients are to come back.
-pub(super) type Stopping = Pin<Box<dyn Future<Output = Duration> + Send>>;
-
-/// Waits until the server begins to stop.
-pub(super) fn stopping(mut server: watch::Receiver<Option<Duration>>) -> Stopping {
-    Box::pin(async move {
-        let window = server.wait_for(Option::is_some).await.map(|window| *window);
-        match window {
-            Ok(window) => window.unwrap_or_default(),
-            // Nobody is left who could stop it.
-            Err(_) => pending().await,
-        }
-    })
-}
-
-/// Wakes a stream that is silent.
-pub(super) struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    heartbeat: Duration,
-}
-
-impl Timer {
-    pub(super) fn new(heartbeat: Duration) -> Self {
-        Self { sleep: Box::pin(sleep(heartbeat)), heartbeat }
-    }
 }
 
 impl Body for Streaming {
@@ -110,7 +83,7 @@ impl Streaming {
                 return Poll::Ready(Some(out));
             }
             if self.phase == Phase::Live {
-                ready!(self.timer.sleep.as_mut().poll(context));
+                ready!(self.timer.as_mut().poll(context));
                 self.set_timer();
                 // Awake for an end of the grant, most likely, which is looked for first.
                 self.look_for_an_end(context);
@@ -137,26 +110,25 @@ impl Streaming {
         if self.phase != Phase::Live {
             return;
         }
-        if self.visit.poll_dismissed(context).is_ready() {
-            self.subscriber.close();
-            self.phase = Phase::Closing(End::Disconnected);
-        } else if self.admitted.has_ended(self.clock.wall()) {
-            self.subscriber.close();
-            self.phase = Phase::Closing(End::Expired);
-        } else if let Poll::Ready(window) = self.stopping.as_mut().poll(context) {
-            let retry = random::between(Duration::ZERO, window);
-            self.subscriber.close();
-            self.phase = Phase::Closing(End::Stopping { retry });
-        }
+        let end = match self.visit.poll_parting(context) {
+            Poll::Ready(Parting::Dismissed) => End::Disconnected,
+            Poll::Ready(Parting::Stopping(window)) => {
+                End::Stopping { retry: random::between(Duration::ZERO, window) }
+            }
+            Poll::Pending if self.admitted.has_ended(self.topics.clock.wall()) => End::Expired,
+            Poll::Pending => return,
+        };
+        self.subscriber.close();
+        self.phase = Phase::Closing(end);
     }
 
     /// Writes what is there, up to a chunk.
     fn fill(&mut self, out: &mut Vec<u8>, context: &mut Context<'_>) {
-        while out.len() < self.chunk {
+        while out.len() < self.topics.limits.chunk {
             match self.subscriber.poll_next(context) {
                 Poll::Ready(Some(item)) => {
                     match &item {
-                        Item::Gap(gap) => count_gap(self.visit.metrics(), &self.hub, gap),
+                        Item::Gap(gap) => count_gap(self.visit.metrics(), &self.topics.hub, gap),
                         Item::Message(message) => self.visit.sent(message),
                     }
                     self.format.item(out, &item);
@@ -182,11 +154,12 @@ impl Streaming {
 
     /// Sets the timer to the next sign of life, or to the end of the grant if that comes first.
     fn set_timer(&mut self) {
-        let ends = self.admitted.ends();
-        let ends = ends.map(|ends| ends.duration_since(self.clock.wall()).unwrap_or_default());
-        let after = ends.map_or(self.timer.heartbeat, |ends| ends.min(self.timer.heartbeat));
+        let (ends, heartbeat) = (self.admitted.ends(), self.topics.limits.heartbeat);
+        let wall = self.topics.clock.wall();
+        let ends = ends.map(|ends| ends.duration_since(wall).unwrap_or_default());
+        let after = ends.map_or(heartbeat, |ends| ends.min(heartbeat));
         // Timers of 0 ms would fire before the clock shows the time.
         let after = after.max(Duration::from_millis(1));
-        self.timer.sleep.as_mut().reset(Instant::now() + after);
+        self.timer.as_mut().reset(Instant::now() + after);
     }
 }

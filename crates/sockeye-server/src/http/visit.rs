@@ -7,7 +7,7 @@ use sockeye_hub::{Gap, GapReason, Hub, Message, TopicName};
 use tokio::sync::oneshot;
 
 use super::admit::Admitted;
-use crate::clients::{Clients, Entry, Link, Stay, Topics};
+use crate::clients::{Clients, Entry, Link, Parting, Stay, Topics};
 use crate::metrics::{Metrics, Transport};
 
 /// A client's visit, which ends when this is dropped.
@@ -15,8 +15,8 @@ use crate::metrics::{Metrics, Transport};
 pub(super) struct Visit {
     stay: Stay,
     transport: Transport,
-    /// Tells that it has to leave; `None` once it has told.
-    dismissed: Option<oneshot::Receiver<()>>,
+    /// Tells why it has to leave; `None` once it has told.
+    parting: Option<oneshot::Receiver<Parting>>,
 }
 
 impl Visit {
@@ -27,21 +27,21 @@ impl Visit {
         transport: Transport,
         topics: &[TopicName],
     ) -> Self {
-        let (tell, dismissed) = oneshot::channel();
+        let (tell, parting) = oneshot::channel();
         let mut stay = Stay::new(clients.clone());
         let who = (admitted.ip(), admitted.subject());
         let topics = Topics::Fixed(topics.into());
         stay.enter(admitted.number(), Entry::new(Link::Task(Some(tell)), transport, who, topics));
-        Self { stay, transport, dismissed: Some(dismissed) }
+        Self { stay, transport, parting: Some(parting) }
     }
 
     /// Waits until it has to leave; this is ready once.
-    pub(super) fn poll_dismissed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(dismissed) = &mut self.dismissed else { return Poll::Pending };
-        let told = ready!(std::pin::Pin::new(dismissed).poll(context));
-        self.dismissed = None;
+    pub(super) fn poll_parting(&mut self, context: &mut Context<'_>) -> Poll<Parting> {
+        let Some(parting) = &mut self.parting else { return Poll::Pending };
+        let told = ready!(std::pin::Pin::new(parting).poll(context));
+        self.parting = None;
         // Nobody drops the other end before this is dropped.
-        if told.is_ok() { Poll::Ready(()) } else { Poll::Pending }
+        told.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Counts a message that is given out.

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sockeye::{AnyIo, HttpConnection, Upgrades};
 
-use super::stream::{self, Framing, Rest};
+use super::stream::{Framing, Rest, Writing};
 use crate::http::{ClientAddr, Endless};
 
 /// Serves a connection, upgrades and streams included, until it ends or the server stops.
@@ -31,7 +31,7 @@ pub(crate) async fn serve(connection: HttpConnection, router: Router) {
     };
     if let Some(rest) = stream.take() {
         // In a task of its own, since this one keeps the room that requests have taken.
-        tokio::spawn(stream::write(io, rest, upgrades.place()));
+        tokio::spawn(Writing::new(io, rest, upgrades.place()));
     }
 }
 

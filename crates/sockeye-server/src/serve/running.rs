@@ -125,7 +125,7 @@ impl Running {
         let over = self.app.plane.leave_time(deadline / 2);
         told::drain_began(&self.app, over, deadline);
         self.notifier.stopping("closing connections");
-        self.app.stopping.send_replace(Some(over));
+        self.app.clients.stop(over);
         let mut draining = JoinSet::new();
         for one in self.listening {
             let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));

@@ -4,19 +4,19 @@
 //! stream has no use for. So once it has written the head of the answer it lets go, and what is left
 //! is the body, in chunks (RFC 9112, section 7.1).
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::Version;
 use http_body::Body as _;
 use sockeye::{AnyIo, Place};
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// What is left of an answer whose head has been written.
 #[derive(Debug)]
@@ -34,80 +34,145 @@ pub(super) enum Framing {
     Plain,
 }
 
+/// Writes a body to its end, or until the client leaves or takes nothing for too long. By hand, and
+/// not an `async fn`, since there is one for each stream, and what is idle should be small.
+pub(super) struct Writing {
+    io: AnyIo,
+    rest: Rest,
+    phase: Phase,
+    /// What is being written.
+    out: Vec<u8>,
+    /// How much of it has been.
+    written: usize,
+    /// When the client will have taken nothing for too long; while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Bytes that the client has sent behind its request.
+    sent: usize,
+    /// Held until the end.
+    _place: Place,
+}
+
+// One for each stream, of which there are many.
+const _: () = assert!(size_of::<Writing>() <= 176);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Body,
+    /// All is told but the end of the connection.
+    End,
+}
+
 impl Framing {
     /// Returns how an answer without a length is framed for a client of this version.
     pub(super) fn of(version: Version) -> Self {
         if version == Version::HTTP_11 { Self::Chunked } else { Self::Plain }
     }
 
-    fn wrap(self, data: Bytes) -> impl Buf {
-        let (size, end) = match self {
-            Self::Chunked => (format!("{:x}\r\n", data.len()), "\r\n"),
-            Self::Plain => (String::new(), ""),
-        };
-        Bytes::from(size).chain(data).chain(end.as_bytes())
-    }
-
-    fn end(self) -> &'static [u8] {
+    fn wrap(self, data: &[u8]) -> Vec<u8> {
         match self {
-            Self::Chunked => b"0\r\n\r\n",
-            Self::Plain => b"",
+            // An empty chunk would be the last.
+            Self::Chunked if data.is_empty() => Vec::new(),
+            Self::Chunked => {
+                let size = format!("{:x}\r\n", data.len());
+                [size.as_bytes(), data, b"\r\n"].concat()
+            }
+            Self::Plain => data.to_vec(),
+        }
+    }
+
+    fn end(self) -> Vec<u8> {
+        match self {
+            Self::Chunked => b"0\r\n\r\n".to_vec(),
+            Self::Plain => Vec::new(),
         }
     }
 }
 
-/// Writes a body to its end, or until the client leaves or takes nothing for too long.
-pub(super) async fn write(mut io: AnyIo, rest: Rest, place: Place) {
-    let Rest { mut body, framing } = rest;
-    let mut sent = 0;
-    while let Some(data) = next(&mut io, &mut body, &mut sent).await {
-        if !data.is_empty() && write_all(&mut io, framing.wrap(data)).await.is_err() {
-            return;
-        }
-    }
-    if write_all(&mut io, framing.end()).await.is_ok() {
-        let _ = timeout(STALLED, io.shutdown()).await;
-    }
-    drop(place);
-}
+impl Future for Writing {
+    type Output = ();
 
-/// Waits for what is to be written next; `None` when there is nothing more, or nobody to read it.
-async fn next(io: &mut AnyIo, body: &mut Body, sent: &mut usize) -> Option<Bytes> {
-    poll_fn(|context| {
-        if poll_gone(io, context, sent).is_ready() {
-            return Poll::Ready(None);
-        }
-        let frame = ready!(Pin::new(&mut *body).poll_frame(context));
-        Poll::Ready(frame.and_then(Result::ok).map(|frame| frame.into_data().unwrap_or_default()))
-    })
-    .await
-}
-
-/// Waits until the client has left. Requests that it sends behind this one are not answered any more,
-/// so what it sends is dropped, and a client that sends on and on has left too.
-fn poll_gone(io: &mut AnyIo, context: &mut Context<'_>, sent: &mut usize) -> Poll<()> {
-    let mut scrap = [0; 256];
-    loop {
-        let mut read = ReadBuf::new(&mut scrap);
-        let result = ready!(Pin::new(&mut *io).poll_read(context, &mut read));
-        *sent = sent.saturating_add(read.filled().len());
-        if result.is_err() || read.filled().is_empty() || *sent > UNANSWERED {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.poll_written(context) {
+                Poll::Pending => return self.poll_stalled(context),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => self.stalled = None,
+            }
+            match self.phase {
+                Phase::Body => ready!(self.poll_body(context)),
+                Phase::End => return Poll::Ready(()),
+            }
         }
     }
 }
 
-/// Writes all, if the client takes it in time.
-async fn write_all(io: &mut AnyIo, mut data: impl Buf) -> io::Result<()> {
-    let writing = async {
-        io.write_all_buf(&mut data).await?;
-        io.flush().await
-    };
-    timeout(STALLED, writing).await.map_err(io::Error::from)?
+impl Writing {
+    pub(super) fn new(io: AnyIo, rest: Rest, place: Place) -> Self {
+        let (phase, out) = (Phase::Body, Vec::new());
+        Self { io, rest, phase, out, written: 0, stalled: None, sent: 0, _place: place }
+    }
+
+    /// Waits until all has been written that is there, and the connection has ended if that is all.
+    fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(left) = self.out.get(self.written..).filter(|left| !left.is_empty()) {
+            let count = ready!(Pin::new(&mut self.io).poll_write(context, left))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            // It takes some, slowly as it may.
+            (self.written, self.stalled) = (self.written.saturating_add(count), None);
+        }
+        (self.written, self.out) = (0, Vec::new());
+        match self.phase {
+            Phase::Body => Pin::new(&mut self.io).poll_flush(context),
+            Phase::End => Pin::new(&mut self.io).poll_shutdown(context),
+        }
+    }
+
+    /// Waits until the client has taken nothing for too long.
+    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED))).as_mut().poll(context)
+    }
+
+    /// Waits for what is to be written next.
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let next = match self.poll_gone(context) {
+            Poll::Ready(()) => None,
+            Poll::Pending => ready!(Pin::new(&mut self.rest.body).poll_frame(context)),
+        };
+        let data = next.and_then(Result::ok).map(|frame| frame.into_data().unwrap_or_default());
+        self.write(data);
+        Poll::Ready(())
+    }
+
+    /// Writes the next of the body, or its end, when there is nothing left to be made of it.
+    fn write(&mut self, data: Option<Bytes>) {
+        let framing = self.rest.framing;
+        if let Some(data) = data {
+            self.out = framing.wrap(&data);
+        } else {
+            (self.phase, self.out) = (Phase::End, framing.end());
+            self.rest.body = Body::empty();
+        }
+    }
+
+    /// Waits until the client has left. Requests that it sends behind this one are not answered any
+    /// more, so what it sends is dropped, and a client that sends on and on has left too.
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut scrap = [0; 256];
+        loop {
+            let mut read = ReadBuf::new(&mut scrap);
+            let result = ready!(Pin::new(&mut self.io).poll_read(context, &mut read));
+            self.sent = self.sent.saturating_add(read.filled().len());
+            if result.is_err() || read.filled().is_empty() || self.sent > UNANSWERED {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
-/// Time in which a client must take what is written at a time, as long as what waits for a WebSocket
-/// may wait.
+/// Time in which a client must take something of what is written, as long as what waits for a
+/// WebSocket may wait.
 const STALLED: Duration = Duration::from_secs(30);
 
 /// Bytes that a client may send behind the request for a stream: as many as a request may have.

@@ -19,7 +19,6 @@ use sockeye_server::http::{ClientAddr, HttpLimits, Topics, router};
 use sockeye_server::policy::{Policies, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// A key that back ends of the tests use.
@@ -32,7 +31,6 @@ const BOUND: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) topics: Arc<Topics>,
     pub(crate) addr: SocketAddr,
-    stop: watch::Sender<Option<Duration>>,
 }
 
 /// Grants everything to everybody.
@@ -80,21 +78,19 @@ impl Server {
         let mut rules = TopicRules::default();
         rules.history.messages = 10;
         let hub = Hub::new(Epoch::from_random(1), Rules::all(rules), Limits::default());
-        let (stop, stopping) = watch::channel(None);
         let mut topics = Topics {
             hub: Arc::new(hub),
             clock: Clock::start(),
             policies: Arc::new(Policies::new(policy)),
             limits: HttpLimits::default(),
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
-            stopping,
         };
         change(&mut topics);
         let topics = Arc::new(topics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(accept(listener, router(topics.clone())));
-        Self { topics, addr, stop }
+        Self { topics, addr }
     }
 
     /// Starts one that lets everybody do everything.
@@ -124,7 +120,7 @@ impl Server {
 
     /// Begins to stop; clients are to come back over `window`.
     pub(crate) fn stop(&self, window: Duration) {
-        self.stop.send_replace(Some(window));
+        self.topics.clients.stop(window);
     }
 
     pub(crate) async fn connect(&self) -> Client {

@@ -16,7 +16,6 @@ use sockeye_server::clients::Clients;
 use sockeye_server::clock::Clock;
 use sockeye_server::http::{HttpLimits, Topics};
 use sockeye_server::policy::Policies;
-use tokio::sync::watch;
 
 use crate::support::open;
 use client::{Client, Form, Told};
@@ -61,7 +60,6 @@ impl World {
             policies: Arc::new(Policies::new(open())),
             limits,
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
-            stopping: watch::channel(None).1,
         };
         let client = Client::new(&TOPICS[..3]);
         Self { random, topics, log: Vec::new(), epoch: 1, client, keeps_all, seen: BTreeSet::new() }
