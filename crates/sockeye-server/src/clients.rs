@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use sockeye::CloseCode;
 use sockeye_hub::{Epoch, TopicName};
 use sockeye_proto::handler::Sender;
-use tokio::sync::oneshot;
 
 use crate::metrics::{Metrics, Transport};
+use crate::subscriber::Mailbox;
 
 /// The clients of a server, and what is counted of them.
 pub struct Clients {
@@ -49,8 +49,8 @@ const _: () = assert!(size_of::<Entry>() <= 96);
 pub(crate) enum Link {
     /// On the reactor.
     Socket(Sender),
-    /// By the task that serves it; `None` once it has been told.
-    Task(Option<oneshot::Sender<Parting>>),
+    /// By the task that serves it.
+    Task(Arc<Mailbox>),
 }
 
 /// Why the server parts with a client.
@@ -245,7 +245,7 @@ impl Entry {
 
 impl Link {
     /// Parts with the client; returns with how many.
-    fn part(&mut self, code: CloseCode, reason: &str) -> usize {
+    fn part(&self, code: CloseCode, reason: &str) -> usize {
         match self {
             Self::Socket(sender) => {
                 sender.close(code, reason);
@@ -256,9 +256,11 @@ impl Link {
     }
 
     /// Tells the client's task, if there is one; returns how many were told.
-    fn tell(&mut self, why: Parting) -> usize {
-        let Self::Task(tell) = self else { return 0 };
-        usize::from(tell.take().is_some_and(|tell| tell.send(why).is_ok()))
+    fn tell(&self, why: Parting) -> usize {
+        match self {
+            Self::Socket(_) => 0,
+            Self::Task(mailbox) => usize::from(mailbox.part(why)),
+        }
     }
 }
 
@@ -392,7 +394,8 @@ mod tests {
     #[test]
     fn client_is_listed_and_counted_until_its_stay_ends() {
         let clients = clients();
-        let stay = enter(&clients, Link::Task(None), Some("ann"), Topics::Fixed(Arc::new([])));
+        let stay =
+            enter(&clients, Link::Task(Arc::default()), Some("ann"), Topics::Fixed(Arc::new([])));
         let (page, next) = clients.page(None, 10);
         assert_eq!((page.len(), next), (1, None));
         assert_eq!((page[0].name.as_str(), page[0].subject.as_deref()), ("1-1", Some("ann")));
@@ -408,7 +411,7 @@ mod tests {
     fn pages_hold_each_client_once_in_the_order_in_which_they_came() {
         let clients = clients();
         let stays: Vec<_> = (0..7)
-            .map(|_| enter(&clients, Link::Task(None), None, Topics::Fixed(Arc::new([]))))
+            .map(|_| enter(&clients, Link::Task(Arc::default()), None, Topics::Fixed(Arc::new([]))))
             .collect();
         let (mut names, mut after) = (Vec::new(), None);
         loop {
@@ -441,14 +444,14 @@ mod tests {
             enter(&clients, socket(2), Some("bob"), changing),
             enter(&clients, socket(3), None, fixed("b")),
         ];
-        let (tell, mut told) = oneshot::channel();
-        let _task = enter(&clients, Link::Task(Some(tell)), Some("ann"), fixed("a"));
+        let task = Arc::<Mailbox>::default();
+        let _task = enter(&clients, Link::Task(task.clone()), Some("ann"), fixed("a"));
         let part = |target| {
             let count = clients.disconnect(&target, CloseCode::new(3503), "");
             (count, closed.try_iter().map(|(number, _)| number).collect::<Vec<_>>())
         };
         assert_eq!(part(Target::Subject("ann".into())), (2, vec![1]));
-        assert_eq!(told.try_recv(), Ok(Parting::Dismissed));
+        assert_eq!(task.told(), Some(Parting::Dismissed));
         assert_eq!(part(Target::Topic(topic("a"))), (2, vec![1, 2]), "the task has been told");
         joined.lock().unwrap().clear();
         assert_eq!(part(Target::Topic(topic("a"))), (1, vec![1]));
@@ -462,16 +465,17 @@ mod tests {
     fn who_is_there_and_who_comes_while_the_server_stops_is_told_to_come_back() {
         let clients = clients();
         let stay = || {
-            let (tell, told) = oneshot::channel();
-            (enter(&clients, Link::Task(Some(tell)), None, Topics::Fixed(Arc::new([]))), told)
+            let task = Arc::<Mailbox>::default();
+            let link = Link::Task(task.clone());
+            (enter(&clients, link, None, Topics::Fixed(Arc::new([]))), task)
         };
-        let mut before = stay();
-        assert!(before.1.try_recv().is_err() && clients.stopping().is_none());
+        let before = stay();
+        assert_eq!((before.1.told(), clients.stopping()), (None, None));
         clients.stop(Duration::from_secs(3));
         // Once is enough.
         clients.stop(Duration::from_secs(9));
-        for told in [&mut before.1, &mut stay().1] {
-            assert_eq!(told.try_recv(), Ok(Parting::Stopping(Duration::from_secs(3))));
+        for task in [before.1, stay().1] {
+            assert_eq!(task.told(), Some(Parting::Stopping(Duration::from_secs(3))));
         }
     }
 

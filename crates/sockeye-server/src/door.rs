@@ -156,7 +156,7 @@ impl Knock {
         }
     }
 
-    fn guest(&self, app: &App, grant: Grant) -> Guest {
+    fn guest(&self, app: &App, grant: Arc<Grant>) -> Guest {
         let client = (self.number, self.who.client().clone());
         Guest::new(self.policy.clone(), client, grant, app.runtime.clone())
     }

@@ -19,7 +19,7 @@ pub(crate) struct Guest {
     /// Its number among the clients.
     pub(crate) number: u64,
     pub(crate) client: Client,
-    pub(crate) grant: Grant,
+    pub(crate) grant: Arc<Grant>,
     runtime: Handle,
 }
 
@@ -28,7 +28,7 @@ impl Guest {
     pub(crate) fn new(
         policy: Arc<Policy>,
         (number, client): (u64, Client),
-        grant: Grant,
+        grant: Arc<Grant>,
         runtime: Handle,
     ) -> Self {
         Self { policy, number, client, grant, runtime }
@@ -92,7 +92,7 @@ impl Guest {
     ///
     /// # Errors
     /// Why nothing.
-    pub(crate) async fn admit(&self, token: String) -> Result<Grant, Denied> {
+    pub(crate) async fn admit(&self, token: String) -> Result<Arc<Grant>, Denied> {
         let who = Credentials::renewed(self.client.clone(), token)?;
         self.policy.auth.admit(&who).await
     }
@@ -119,7 +119,7 @@ impl Drop for Guest {
             return;
         }
         let (policy, client) = (self.policy.clone(), self.client.clone());
-        let grant = std::mem::take(&mut self.grant);
+        let grant = self.grant.clone();
         self.runtime.spawn(async move {
             // A back end that can't be told now is not told again.
             let _ = policy.auth.left(&client, &grant).await;

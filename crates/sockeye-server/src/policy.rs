@@ -82,11 +82,10 @@ impl Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Grant;
 
     #[test]
     fn pages_of_the_server_and_of_the_list_are_allowed_and_no_others() {
-        let mut policy = Policy::new(Auth::Anonymous(Grant::default()));
+        let mut policy = Policy::new(Auth::Anonymous(Arc::default()));
         policy.origins = Origins::list(["https://app.example"]).unwrap();
         for (origin, allowed) in [
             ("https://app.example", true),
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn cookies_come_from_named_pages_only_even_where_every_page_is_allowed() {
-        let mut policy = Policy::new(Auth::Anonymous(Grant::default()));
+        let mut policy = Policy::new(Auth::Anonymous(Arc::default()));
         policy.origins = Origins::list(["https://app.example"]).unwrap();
         assert!(policy.allows_cookies(b"https://app.example", "here"));
         assert!(!policy.allows_cookies(b"https://evil.example", "here"));
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn replaced_policy_holds_for_whoever_asks_next() {
-        let policies = Policies::new(Policy::new(Auth::Anonymous(Grant::default())));
+        let policies = Policies::new(Policy::new(Auth::Anonymous(Arc::default())));
         let before = policies.current();
         let mut next = (*before).clone();
         next.origins = Origins::Any;

@@ -14,6 +14,8 @@ use sockeye_hub::{
     Gap, Hub, Id, Item, Joined, Listener, Message, Queue, QueueLimits, Refused, Since, TopicName,
 };
 
+use crate::clients::Parting;
+
 /// Gets the messages of topics, in the order of each topic, and the gaps among them. Leaves its
 /// topics when it is dropped.
 pub struct Subscriber {
@@ -45,18 +47,30 @@ pub struct Subscribed {
     pub refused: Vec<(TopicName, Refused)>,
 }
 
-/// Where publishers put messages for a subscriber.
-struct Mailbox(Mutex<Waiting>);
+/// Where publishers put messages for a subscriber, and where it is told that it has to leave.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<Waiting>);
 
+#[derive(Default)]
 struct Waiting {
     queue: Queue,
     waker: Option<Waker>,
+    parting: Told,
+}
+
+/// Whether a subscriber has been told that it has to leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Nothing,
+    Unheard(Parting),
+    Heard,
 }
 
 impl Subscriber {
     /// Makes a subscriber without topics, for which so much may wait.
     pub fn new(hub: Arc<Hub>, limits: QueueLimits) -> Self {
-        let waiting = Waiting { queue: Queue::new(limits), waker: None };
+        let waiting = Waiting { queue: Queue::new(limits), ..Waiting::default() };
         let mailbox = Arc::new(Mailbox(Mutex::new(waiting)));
         Self { hub, mailbox, topics: Vec::new(), backlog: VecDeque::new(), state: State::Open }
     }
@@ -67,6 +81,7 @@ impl Subscriber {
         let new: Vec<_> = topics.iter().filter(|topic| !self.has(topic)).cloned().collect();
         let Joined { recovered, gaps, refused, cursor, .. } =
             self.hub.subscribe(&new, since, &self.listener(), now);
+        self.topics.reserve_exact(new.len());
         for topic in new {
             if !self.has(&topic) && refused.iter().all(|(name, _)| *name != topic) {
                 self.topics.push(topic);
@@ -134,10 +149,24 @@ impl Subscriber {
         if self.state == State::Closed || waiting.queue.has_overflowed() {
             return Poll::Ready(None);
         }
-        if !waiting.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            waiting.waker = Some(context.waker().clone());
-        }
+        waiting.wake_later(context);
         Poll::Pending
+    }
+
+    /// Waits until it has to leave; this is ready once.
+    pub(crate) fn poll_parting(&mut self, context: &mut Context<'_>) -> Poll<Parting> {
+        let mut waiting = self.mailbox.lock();
+        if let Told::Unheard(why) = waiting.parting {
+            waiting.parting = Told::Heard;
+            return Poll::Ready(why);
+        }
+        waiting.wake_later(context);
+        Poll::Pending
+    }
+
+    /// Returns where it can be told that it has to leave.
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+        self.mailbox.clone()
     }
 
     /// Waits for what comes next. Nothing is lost when the wait is given up.
@@ -190,8 +219,38 @@ impl std::fmt::Debug for Subscriber {
 }
 
 impl Mailbox {
+    /// Tells the subscriber that it has to leave, unless it has been told.
+    pub(crate) fn part(&self, why: Parting) -> bool {
+        let mut waiting = self.lock();
+        if waiting.parting != Told::Nothing {
+            return false;
+        }
+        waiting.parting = Told::Unheard(why);
+        let waker = waiting.waker.take();
+        drop(waiting);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Returns what the subscriber has been told and has not heard.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> Option<Parting> {
+        match self.lock().parting {
+            Told::Unheard(why) => Some(why),
+            _ => None,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn wake_later(&mut self, context: &Context<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            self.waker = Some(context.waker().clone());
+        }
     }
 }
 
@@ -321,6 +380,21 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[test]
+    fn subscriber_is_told_once_that_it_has_to_leave_and_is_woken_for_it() {
+        let mut subscriber = Subscriber::new(hub(), QueueLimits::default());
+        let (mailbox, wakes) = (subscriber.mailbox(), Arc::new(Wakes::default()));
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(subscriber.poll_parting(&mut context).is_pending());
+        assert!(mailbox.part(Parting::Dismissed));
+        assert!(!mailbox.part(Parting::Stopping(T0)));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(subscriber.poll_parting(&mut context), Poll::Ready(Parting::Dismissed));
+        assert!(!mailbox.part(Parting::Dismissed));
+        assert!(subscriber.poll_parting(&mut context).is_pending());
     }
 
     #[test]

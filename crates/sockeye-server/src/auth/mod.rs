@@ -26,6 +26,7 @@ mod secret;
 pub(crate) mod testing;
 pub mod webhook;
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use sockeye_hub::TopicName;
@@ -45,13 +46,13 @@ use webhook::{Event, Webhook};
 #[derive(Clone, Debug)]
 pub enum Auth {
     /// Everybody, to the same; tokens are not looked at.
-    Anonymous(Grant),
+    Anonymous(Arc<Grant>),
     /// Whoever has a good token.
     Jwt {
         /// Checks the tokens.
         verifier: Verifier,
         /// What those may do who have none; `None` refuses them.
-        anonymous: Option<Grant>,
+        anonymous: Option<Arc<Grant>>,
     },
     /// Whom a back end lets in.
     Webhook(Webhook),
@@ -85,11 +86,13 @@ impl Moment {
 impl Auth {
     /// Decides without waiting, on any thread; `None` when that takes a fetch or a webhook, and
     /// [`Auth::admit`] decides.
-    pub fn admit_now(&self, who: &Credentials, now: Moment) -> Option<Result<Grant, Denied>> {
+    pub fn admit_now(&self, who: &Credentials, now: Moment) -> Option<Result<Arc<Grant>, Denied>> {
         match (self, who.token()) {
             (Self::Anonymous(grant), _) => Some(Ok(grant.clone())),
             (Self::Jwt { anonymous, .. }, None) => Some(anonymous.clone().ok_or(Denied::Missing)),
-            (Self::Jwt { verifier, .. }, Some(token)) => verifier.verify_now(token, now),
+            (Self::Jwt { verifier, .. }, Some(token)) => {
+                Some(verifier.verify_now(token, now)?.map(Arc::new))
+            }
             (Self::Webhook(_), _) => None,
         }
     }
@@ -98,13 +101,15 @@ impl Auth {
     ///
     /// # Errors
     /// Why the client is refused.
-    pub async fn admit(&self, who: &Credentials) -> Result<Grant, Denied> {
+    pub async fn admit(&self, who: &Credentials) -> Result<Arc<Grant>, Denied> {
         let now = Moment::now();
         match (self, who.token()) {
             (Self::Anonymous(grant), _) => Ok(grant.clone()),
             (Self::Jwt { anonymous, .. }, None) => anonymous.clone().ok_or(Denied::Missing),
-            (Self::Jwt { verifier, .. }, Some(token)) => verifier.verify(token, now).await,
-            (Self::Webhook(webhook), _) => webhook.connect(who, now.wall).await,
+            (Self::Jwt { verifier, .. }, Some(token)) => {
+                verifier.verify(token, now).await.map(Arc::new)
+            }
+            (Self::Webhook(webhook), _) => webhook.connect(who, now.wall).await.map(Arc::new),
         }
     }
 

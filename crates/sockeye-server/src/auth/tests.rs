@@ -25,9 +25,9 @@ fn topic(name: &str) -> TopicName {
     TopicName::new(name).unwrap()
 }
 
-fn public() -> Grant {
+fn public() -> Arc<Grant> {
     let subscribe = Patterns::from_json(&json!(["public:*"])).unwrap();
-    Grant { subscribe, ..Grant::default() }
+    Arc::new(Grant { subscribe, ..Grant::default() })
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ fn good_token_is_admitted_at_once() {
     let signer = Signer::new(Algorithm::Es256);
     let auth = Auth::Jwt { verifier: signer.verifier(), anonymous: None };
     let admitted = auth.admit_now(&bearer(&signer.token(&claims())), noon());
-    assert_eq!(admitted, Some(Ok(grant())));
+    assert_eq!(admitted, Some(Ok(Arc::new(grant()))));
 }
 
 // PUB-001
@@ -74,7 +74,7 @@ fn two_headers_with_tokens_are_refused_as_an_invalid_token() {
 async fn act_beyond_the_grant_is_refused_and_behind_its_end_too() {
     let auth = Auth::Anonymous(public());
     let (who, end) = (nobody(), noon().wall);
-    let ended = Grant { expires: Some(end), ..public() };
+    let ended = Grant { expires: Some(end), ..(*public()).clone() };
     let permit = |grant: &Grant, act, name| auth.permit_now(act, grant, &topic(name), end);
     let forbidden = Some(Err(Denied::Forbidden));
     assert_eq!(permit(&public(), Act::Subscribe, "public:1"), Some(Ok(())));

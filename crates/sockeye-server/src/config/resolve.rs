@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use sockeye_hub::{HistoryRules, Pattern, QueueLimits, Rules, TopicName, TopicRules};
 use sockeye_proto::handshake::Origins;
@@ -93,14 +94,14 @@ impl Config {
     }
 
     /// Returns what those may do who have no token; `None` refuses them.
-    pub fn anonymous(&self) -> Option<Grant> {
+    pub fn anonymous(&self) -> Option<Arc<Grant>> {
         let anonymous = &self.auth.anonymous;
         let (publish, subscribe) = match (&anonymous.publish, &anonymous.subscribe) {
             (None, None) if self.has_no_auth() => (all(), all()),
             (None, None) => return None,
             (publish, subscribe) => (set_of(publish), set_of(subscribe)),
         };
-        Some(Grant { publish, subscribe, ..Grant::default() })
+        Some(Arc::new(Grant { publish, subscribe, ..Grant::default() }))
     }
 
     /// Reads the keys of the HTTP API; it is off when there are none.

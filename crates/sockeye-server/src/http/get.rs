@@ -78,7 +78,7 @@ fn format(form: Form, topics: &[TopicName]) -> Result<Option<Box<dyn Format>>, P
     match form {
         Form::Events => {
             let breadth = if topics.len() == 1 { Breadth::One } else { Breadth::Several };
-            let retry = random::between(RETRY_FROM, RETRY_TO).as_millis();
+            let retry = random::between(RETRY_FROM, RETRY_TO);
             Ok(Some(Box::new(Events { breadth, retry })))
         }
         Form::Lines => Ok(Some(Box::new(Lines))),
@@ -98,7 +98,7 @@ fn stream(
     let since = ask::since(call.parts).unwrap_or(Since::Now);
     let (subscriber, cursor) = subscribe(call, topics, since)?;
     let kind = format.content_type();
-    let visit = Visit::begin(&state.clients, &admitted, form.transport(), topics);
+    let visit = Visit::begin(&state.clients, &admitted, form.transport(), &subscriber);
     let streaming = Streaming {
         subscriber,
         format,

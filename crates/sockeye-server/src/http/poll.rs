@@ -4,13 +4,14 @@
 //! the history has what came then; of a topic that keeps nothing the next poll is told a gap.
 
 use std::future::poll_fn;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, ETAG, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use sockeye_hub::{Id, Item, Since, TopicName};
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::admit::Admitted;
 use super::get::{entity_tag, json, subscribe};
@@ -79,20 +80,22 @@ async fn wait_for(
     wait: Duration,
 ) -> Woken {
     let state = call.topics;
-    let topics = subscriber.topics();
-    let mut visit = Visit::begin(&state.clients, admitted, Transport::Poll, topics);
+    let _visit = Visit::begin(&state.clients, admitted, Transport::Poll, subscriber);
     let ends = admitted.ends();
     let ends = ends.map(|ends| ends.duration_since(state.clock.wall()).unwrap_or_default());
     let wait = ends.map_or(wait, |ends| ends.min(wait));
-    tokio::select! {
-        biased;
-        why = poll_fn(|context| visit.poll_parting(context)) => match subscriber.try_next() {
-            Some(item) if why != Parting::Dismissed => Woken::Item(item),
-            _ => Woken::Parting(why),
+    let woken = poll_fn(|context| match subscriber.poll_parting(context) {
+        Poll::Ready(Parting::Stopping(window)) => match subscriber.try_next() {
+            Some(item) => Poll::Ready(Woken::Item(item)),
+            None => Poll::Ready(Woken::Parting(Parting::Stopping(window))),
         },
-        Some(item) = subscriber.next() => Woken::Item(item),
-        () = sleep(wait) => Woken::Timeout,
-    }
+        Poll::Ready(why) => Poll::Ready(Woken::Parting(why)),
+        Poll::Pending => match ready!(subscriber.poll_next(context)) {
+            Some(item) => Poll::Ready(Woken::Item(item)),
+            None => Poll::Pending,
+        },
+    });
+    timeout(wait, woken).await.unwrap_or(Woken::Timeout)
 }
 
 impl List {

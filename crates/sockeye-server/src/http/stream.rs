@@ -110,7 +110,7 @@ impl Streaming {
         if self.phase != Phase::Live {
             return;
         }
-        let end = match self.visit.poll_parting(context) {
+        let end = match self.subscriber.poll_parting(context) {
             Poll::Ready(Parting::Dismissed) => End::Disconnected,
             Poll::Ready(Parting::Stopping(window)) => {
                 End::Stopping { retry: random::between(Duration::ZERO, window) }

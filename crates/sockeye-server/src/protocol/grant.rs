@@ -1,5 +1,6 @@
 //! The end of a grant: telling that it comes, taking a new one, closing without.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sockeye_hub::TopicName;
@@ -55,7 +56,7 @@ impl Session {
     pub(super) fn refresh(
         &mut self,
         reference: Option<&Reference>,
-        grant: Result<Grant, Denied>,
+        grant: Result<Arc<Grant>, Denied>,
         now: Moment,
         host: &mut impl Host,
     ) {
@@ -75,7 +76,11 @@ impl Session {
         }
     }
 
-    fn check_grant(&self, grant: Result<Grant, Denied>, now: SystemTime) -> Result<Grant, Refusal> {
+    fn check_grant(
+        &self,
+        grant: Result<Arc<Grant>, Denied>,
+        now: SystemTime,
+    ) -> Result<Arc<Grant>, Refusal> {
         let grant = grant.map_err(|denied| Refusal::from(&denied))?;
         if grant.has_ended(now) {
             return Err(Refusal::new("token_expired", "the token has expired"));

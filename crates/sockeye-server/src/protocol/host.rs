@@ -64,7 +64,7 @@ pub enum Question {
         /// The message.
         publication: Publication,
         /// Under this grant.
-        grant: Grant,
+        grant: Arc<Grant>,
     },
     /// May the client do this ([`Auth::permit`](crate::auth::Auth::permit))? To be answered with
     /// [`Verdict::Permitted`].
@@ -74,7 +74,7 @@ pub enum Question {
         /// With each of these topics.
         topics: Vec<TopicName>,
         /// Under this grant.
-        grant: Grant,
+        grant: Arc<Grant>,
     },
 }
 
@@ -82,7 +82,7 @@ pub enum Question {
 #[derive(Clone, Debug)]
 pub enum Verdict {
     /// What the token allows, or why nothing.
-    Admitted(Result<Grant, Denied>),
+    Admitted(Result<Arc<Grant>, Denied>),
     /// What becomes of the message, or why nothing.
     Relayed(Result<Answer, Denied>),
     /// For each topic of the question, in its order, whether the client may.

@@ -22,7 +22,7 @@ use crate::auth::{Act, Denied, Grant, Moment};
 pub struct Session {
     pub(super) service: Arc<Service>,
     pub(super) client: Label,
-    pub(super) grant: Grant,
+    pub(super) grant: Arc<Grant>,
     /// The life of the hub in which this session lives.
     pub(super) epoch: Epoch,
     pub(super) topics: BTreeMap<TopicName, Subscription>,
@@ -56,7 +56,7 @@ impl Session {
     pub fn open(
         service: Arc<Service>,
         client: Label,
-        grant: Grant,
+        grant: Arc<Grant>,
         now: Moment,
         host: &mut impl Host,
     ) -> Self {

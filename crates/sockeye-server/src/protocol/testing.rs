@@ -163,7 +163,7 @@ impl Server {
     /// A server on which everybody may do everything.
     pub(crate) fn open(rules: Rules) -> Self {
         let settings = Settings { rate: None, ..Settings::default() };
-        Self::new(Auth::Anonymous(all()), rules, settings)
+        Self::new(Auth::Anonymous(Arc::new(all())), rules, settings)
     }
 
     pub(crate) fn at(&self, time: Duration) -> Moment {
@@ -186,7 +186,7 @@ impl Server {
             meanwhile: None,
         };
         let client = Label::new(&format!("c{}", self.names)).unwrap();
-        let session = Session::open(self.service.clone(), client, grant, now, &mut wire);
+        let session = Session::open(self.service.clone(), client, Arc::new(grant), now, &mut wire);
         Peer { session, wire }
     }
 

@@ -31,7 +31,7 @@ pub(crate) async fn serve(connection: HttpConnection, router: Router) {
     };
     if let Some(rest) = stream.take() {
         // In a task of its own, since this one keeps the room that requests have taken.
-        tokio::spawn(Writing::new(io, rest, upgrades.place()));
+        tokio::spawn(Writing::new(io, rest, upgrades.into_place()));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Streams and polls whose time is over: the server stops, or the client's grant has ended.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sockeye_server::auth::{Auth, Grant};
@@ -57,7 +58,7 @@ pub(crate) fn for_an_hour() -> (Policy, Clock) {
     let now = SystemTime::now();
     let grant = Grant { expires: Some(now + Duration::from_secs(3_600)), ..everything() };
     let clock = Clock::standing_at(now.duration_since(UNIX_EPOCH).unwrap());
-    (Policy { auth: Auth::Anonymous(grant), ..open() }, clock)
+    (Policy { auth: Auth::Anonymous(Arc::new(grant)), ..open() }, clock)
 }
 
 #[tokio::test]

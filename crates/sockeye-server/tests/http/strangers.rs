@@ -1,5 +1,6 @@
 //! Who may not, and pages of others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_proto::handshake::Origins;
@@ -12,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 fn readers_only() -> Policy {
     let grant = Grant { subscribe: everything().subscribe, ..Grant::default() };
-    Policy { auth: Auth::Anonymous(grant), ..open() }
+    Policy { auth: Auth::Anonymous(Arc::new(grant)), ..open() }
 }
 
 fn told(answer: &Answer) -> (u16, String) {

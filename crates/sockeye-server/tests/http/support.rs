@@ -41,7 +41,7 @@ pub(crate) fn everything() -> Grant {
 
 /// Lets everybody do everything; back ends have a key.
 pub(crate) fn open() -> Policy {
-    let mut policy = Policy::new(Auth::Anonymous(everything()));
+    let mut policy = Policy::new(Auth::Anonymous(Arc::new(everything())));
     policy.api_keys = ApiKeys::new([KEY]).unwrap();
     policy.origins = Origins::list(["https://app.example"]).unwrap();
     policy

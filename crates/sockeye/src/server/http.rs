@@ -77,8 +77,11 @@ impl Upgrades {
     /// Returns the connection's place, for whoever serves it on when the HTTP server has let go of it:
     /// as of a connection that was [handed over](super::Server::hand_over).
     #[cfg(feature = "hyper")]
-    pub fn place(&self) -> Place {
-        Place::shared(self.place.clone(), self.peer)
+    pub fn into_place(self) -> Place {
+        match Arc::try_unwrap(self.place) {
+            Ok(permit) => Place::alone(&self.shared.places, permit, self.peer),
+            Err(shared) => Place::shared(shared, self.peer),
+        }
     }
 
     /// Returns the address of the client that sent a request with these headers: the connection's own,

@@ -6,6 +6,8 @@
 //! form of the message, the same as everywhere. Gaps come as the event `gap`, the end of a grant
 //! as `expired`, and that an operator has disconnected the client as `disconnected`.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sockeye_hub::{Gap, Id, JOIN, Kind, LEAVE, Message};
@@ -16,8 +18,8 @@ use crate::envelope::{write_gap, write_message};
 /// Writes server-sent events.
 pub(in crate::http) struct Events {
     pub(in crate::http) breadth: Breadth,
-    /// After how long a client that lost the stream is to come back, in milliseconds.
-    pub(in crate::http) retry: u128,
+    /// After how long a client that lost the stream is to come back.
+    pub(in crate::http) retry: Duration,
 }
 
 /// How many topics a stream is of.
@@ -40,7 +42,7 @@ impl Format for Events {
     }
 
     fn open(&mut self, out: &mut Vec<u8>) {
-        field(out, "retry", &self.retry.to_string());
+        field(out, "retry", &self.retry.as_millis().to_string());
         end(out);
     }
 

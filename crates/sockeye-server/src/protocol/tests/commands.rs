@@ -1,5 +1,6 @@
 //! Publishing, histories, members, and what waits for a back end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -205,7 +206,7 @@ fn what_a_back_end_can_not_decide_is_refused_for_now() {
     for verdict in [
         Verdict::Permitted(vec![Err(unknown)]),
         Verdict::Permitted(vec![]),
-        Verdict::Admitted(Ok(all())),
+        Verdict::Admitted(Ok(Arc::new(all()))),
     ] {
         peer.say(&publish("a", "x"), now);
         let (number, _) = peer.wire.asked.remove(0).unwrap();

@@ -1,5 +1,6 @@
 //! What clients may do, until when, and what they are told when they may not.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ fn answer(peer: &mut Peer, server: &Server, seconds: u64, grant: Result<Grant, D
     assert!(matches!(&question, Question::Admit { token } if token == "a.b.c"));
     assert!(!format!("{question:?}").contains("a.b.c"));
     let now = server.at(Duration::from_secs(seconds));
-    peer.session.answered(number, Verdict::Admitted(grant), now, &mut peer.wire);
+    peer.session.answered(number, Verdict::Admitted(grant.map(Arc::new)), now, &mut peer.wire);
     peer.read().remove(0)
 }
 
@@ -177,7 +178,7 @@ fn token_that_is_not_good_changes_nothing() {
 #[test]
 fn error_tells_a_code_and_nothing_of_the_inside_or_of_the_token() {
     let settings = Settings { rate: None, ..Settings::default() };
-    let mut server = Server::new(Auth::Anonymous(all()), Rules::default(), settings);
+    let mut server = Server::new(Auth::Anonymous(Arc::new(all())), Rules::default(), settings);
     let mut peer = server.peer(all());
     let inside = "/srv/secret.rs:7";
     let why = [

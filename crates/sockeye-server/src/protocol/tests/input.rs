@@ -1,5 +1,6 @@
 //! What is no command, and too many of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -126,7 +127,11 @@ fn reference_is_repeated_and_one_that_is_none_is_a_bad_request() {
 
 fn limited(excess: Excess) -> Server {
     let rate = Some(Rate { per_second: 10, burst: 3, excess });
-    Server::new(Auth::Anonymous(all()), Rules::default(), Settings { rate, ..Settings::default() })
+    Server::new(
+        Auth::Anonymous(Arc::new(all())),
+        Rules::default(),
+        Settings { rate, ..Settings::default() },
+    )
 }
 
 // LIM-013
@@ -222,7 +227,7 @@ proptest! {
             let is_answer = |frame: &&Value| frame["type"] == "ok" || frame["type"] == "error";
             peer.session.receive(&frame.to_string(), now, &mut peer.wire);
             while let Some((number, _)) = peer.wire.asked.pop_front() {
-                let verdict = crate::protocol::Verdict::Admitted(Ok(all()));
+                let verdict = crate::protocol::Verdict::Admitted(Ok(Arc::new(all())));
                 peer.session.answered(number, verdict, now, &mut peer.wire);
             }
             let read = peer.read();

@@ -76,7 +76,7 @@ impl EventSource {
 }
 
 fn one() -> Events {
-    Events { breadth: Breadth::One, retry: 2_000 }
+    Events { breadth: Breadth::One, retry: Duration::from_secs(2) }
 }
 
 fn written(write: impl FnOnce(&mut Events, &mut Vec<u8>)) -> EventSource {
@@ -155,7 +155,7 @@ fn end_is_told_by_an_event_or_by_when_to_come_back() {
 fn stream_of_several_topics_tells_which_a_message_is_of() {
     let message = message(Some("edit"), Payload::text("a\nb"));
     let mut out = Vec::new();
-    Events { breadth: Breadth::Several, retry: 0 }.message(&mut out, &message);
+    Events { breadth: Breadth::Several, retry: Duration::ZERO }.message(&mut out, &message);
     let seen = EventSource::read(&out).dispatched.pop().unwrap();
     let json: Value = serde_json::from_str(&seen.data).unwrap();
     assert_eq!((seen.event.as_str(), json["topic"].as_str()), ("edit", Some("a")));

@@ -299,7 +299,7 @@ impl World {
 fn start(random: &mut Random, rules: &Rules, settings: &Settings) -> Server {
     let epoch = Epoch::from_random(random.next());
     let hub = Hub::new(epoch, rules.clone(), Limits::default());
-    Server::with_hub(Arc::new(hub), Auth::Anonymous(all()), settings.clone())
+    Server::with_hub(Arc::new(hub), Auth::Anonymous(Arc::new(all())), settings.clone())
 }
 
 fn epoch(server: &Server) -> String {
