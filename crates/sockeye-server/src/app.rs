@@ -9,6 +9,7 @@ use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::alarms::Alarms;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -17,7 +18,7 @@ use crate::fetch::Fetcher;
 use crate::hook::Hooks;
 use crate::http::{HttpLimits, Topics};
 use crate::metrics::Metrics;
-use crate::plane::{Alarms, DataPlane, Form};
+use crate::plane::{DataPlane, Form};
 use crate::policy::{Policies, Policy};
 use crate::protocol::{Rate, Service, Settings};
 use crate::random;
@@ -153,6 +154,7 @@ impl App {
             policies: self.policies.clone(),
             limits: self.http_limits.clone(),
             clients: self.clients.clone(),
+            alarms: self.alarms.clone(),
         })
     }
 

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod alarms;
 pub mod app;
 pub mod auth;
 pub mod clients;

@@ -164,9 +164,9 @@ impl Subscriber {
         Poll::Pending
     }
 
-    /// Returns where it can be told that it has to leave.
-    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
-        self.mailbox.clone()
+    /// Returns where it can be woken, and told that it has to leave.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
     }
 
     /// Waits for what comes next. Nothing is lost when the wait is given up.
@@ -226,10 +226,15 @@ impl Mailbox {
             return false;
         }
         waiting.parting = Told::Unheard(why);
-        let waker = waiting.waker.take();
         drop(waiting);
-        waker.into_iter().for_each(Waker::wake);
+        self.wake();
         true
+    }
+
+    /// Wakes whoever waits at the subscriber.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().waker.take();
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Returns what the subscriber has been told and has not heard.
@@ -385,7 +390,7 @@ mod tests {
     #[test]
     fn subscriber_is_told_once_that_it_has_to_leave_and_is_woken_for_it() {
         let mut subscriber = Subscriber::new(hub(), QueueLimits::default());
-        let (mailbox, wakes) = (subscriber.mailbox(), Arc::new(Wakes::default()));
+        let (mailbox, wakes) = (subscriber.mailbox().clone(), Arc::new(Wakes::default()));
         let waker = Waker::from(wakes.clone());
         let mut context = Context::from_waker(&waker);
         assert!(subscriber.poll_parting(&mut context).is_pending());

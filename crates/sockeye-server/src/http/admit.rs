@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use sockeye_hub::{Publication, TopicName};
@@ -32,6 +32,14 @@ enum Who {
     /// Has a key, and may do everything.
     BackEnd,
     Client(Box<Guest>, Named),
+}
+
+/// What is left of somebody's admission while a stream lasts: there are many.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    ends: Option<SystemTime>,
+    /// For whoever wants to hear that it has gone.
+    _guest: Option<Box<Guest>>,
 }
 
 /// Whether a client told who it is.
@@ -143,6 +151,16 @@ impl Admitted {
         self.ends().is_some_and(|ends| ends <= now)
     }
 
+    /// Keeps what a stream needs to know of it.
+    pub(super) fn into_lasting(self) -> Lasting {
+        let ends = self.ends();
+        let _guest = match self.who {
+            Who::Client(guest, _) if guest.is_of_interest() => Some(guest),
+            _ => None,
+        };
+        Lasting { ends, _guest }
+    }
+
     /// Tells what would help who may not do something.
     fn forbidden(&self, act: Act, named: Named) -> Denied {
         let keys_help = act == Act::Publish && !self.policy.api_keys.is_empty();
@@ -155,6 +173,13 @@ impl Admitted {
 
     fn tokens_mean_nothing(&self) -> bool {
         matches!(self.policy.auth, Auth::Anonymous(_))
+    }
+}
+
+impl Lasting {
+    /// Returns how long what it may lasts from `now` on; `None` for ever.
+    pub(super) fn left(&self, now: SystemTime) -> Option<Duration> {
+        self.ends.map(|ends| ends.duration_since(now).unwrap_or_default())
     }
 }
 

@@ -7,13 +7,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sockeye_hub::{Id, Since, TopicName};
-use tokio::time::sleep;
 
 use super::accept::{Form, choose};
 use super::admit::Admitted;
 use super::format::{Breadth, Events, Format, Lines, Parts, Replacement};
 use super::problem::Problem;
-use super::stream::{Endless, Phase, Streaming};
+use super::stream::{Endless, Phase, Streaming, Timer};
 use super::visit::Visit;
 use super::{Call, ask, pages, poll};
 use crate::auth::Act;
@@ -102,11 +101,11 @@ fn stream(
     let streaming = Streaming {
         subscriber,
         format,
-        admitted,
+        admitted: admitted.into_lasting(),
         topics: state.clone(),
         visit,
         phase: Phase::Begins(cursor),
-        timer: Box::pin(sleep(state.limits.heartbeat)),
+        timer: Timer::after(state.limits.heartbeat),
     };
     let mut response = Body::new(streaming).into_response();
     response.extensions_mut().insert(Endless);

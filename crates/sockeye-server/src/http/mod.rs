@@ -45,6 +45,7 @@ use http::request::Parts;
 use http::{Method, Request};
 use sockeye_hub::Hub;
 
+use crate::alarms::Alarms;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::policy::{Policies, Policy};
@@ -73,6 +74,8 @@ pub struct Topics {
     pub limits: HttpLimits,
     /// Who is connected, and what is counted.
     pub clients: Arc<Clients>,
+    /// What wakes streams.
+    pub alarms: Arc<Alarms>,
 }
 
 /// A request to a topic.

@@ -4,21 +4,20 @@
 //! subscriber's queue, where it is bounded.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use sockeye_hub::{Id, Item, Slow};
-use tokio::time::{Instant, Sleep};
 
 use super::Topics;
-use super::admit::Admitted;
+use super::admit::Lasting;
 use super::format::{End, Format};
 use super::visit::{Visit, count_gap};
+use crate::alarms::Alarms;
 use crate::clients::Parting;
 use crate::random;
 use crate::subscriber::Subscriber;
@@ -27,16 +26,22 @@ use crate::subscriber::Subscriber;
 pub(super) struct Streaming {
     pub(super) subscriber: Subscriber,
     pub(super) format: Box<dyn Format>,
-    pub(super) admitted: Admitted,
+    pub(super) admitted: Lasting,
     pub(super) topics: Arc<Topics>,
     pub(super) visit: Visit,
     pub(super) phase: Phase,
-    /// Wakes it when it has been silent for long, or its grant ends.
-    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) timer: Timer,
 }
 
 // One for each stream, of which there are many.
-const _: () = assert!(size_of::<Streaming>() <= 240);
+const _: () = assert!(size_of::<Streaming>() <= 216);
+
+/// When a stream has been silent for long, or its grant ends.
+pub(super) struct Timer {
+    due: Instant,
+    /// For when an alarm is set.
+    alarm: Option<Instant>,
+}
 
 /// Marks a response whose body ends only with its client, or with the server: a host may take it out
 /// of the hands of its HTTP server.
@@ -52,6 +57,27 @@ pub(super) enum Phase {
     Closing(End),
     Live,
     Over,
+}
+
+impl Timer {
+    /// Makes one that is due after a while.
+    pub(super) fn after(wait: Duration) -> Self {
+        Self { due: Instant::now() + wait, alarm: None }
+    }
+
+    /// Waits until it is due. The subscriber must have been polled: it is woken.
+    fn poll(&mut self, alarms: &Alarms, subscriber: &Subscriber) -> Poll<()> {
+        let now = Instant::now();
+        if self.due <= now {
+            return Poll::Ready(());
+        }
+        // An alarm that rings too early is set again.
+        if self.alarm.is_none_or(|alarm| alarm <= now || alarm > self.due) {
+            self.alarm = Some(self.due);
+            alarms.set(self.due, subscriber.mailbox());
+        }
+        Poll::Pending
+    }
 }
 
 impl Body for Streaming {
@@ -83,7 +109,7 @@ impl Streaming {
                 return Poll::Ready(Some(out));
             }
             if self.phase == Phase::Live {
-                ready!(self.timer.as_mut().poll(context));
+                ready!(self.timer.poll(&self.topics.alarms, &self.subscriber));
                 self.set_timer();
                 // Awake for an end of the grant, most likely, which is looked for first.
                 self.look_for_an_end(context);
@@ -115,8 +141,10 @@ impl Streaming {
             Poll::Ready(Parting::Stopping(window)) => {
                 End::Stopping { retry: random::between(Duration::ZERO, window) }
             }
-            Poll::Pending if self.admitted.has_ended(self.topics.clock.wall()) => End::Expired,
-            Poll::Pending => return,
+            Poll::Pending => match self.admitted.left(self.topics.clock.wall()) {
+                Some(Duration::ZERO) => End::Expired,
+                _ => return,
+            },
         };
         self.subscriber.close();
         self.phase = Phase::Closing(end);
@@ -154,12 +182,11 @@ impl Streaming {
 
     /// Sets the timer to the next sign of life, or to the end of the grant if that comes first.
     fn set_timer(&mut self) {
-        let (ends, heartbeat) = (self.admitted.ends(), self.topics.limits.heartbeat);
-        let wall = self.topics.clock.wall();
-        let ends = ends.map(|ends| ends.duration_since(wall).unwrap_or_default());
-        let after = ends.map_or(heartbeat, |ends| ends.min(heartbeat));
-        // Timers of 0 ms would fire before the clock shows the time.
+        let heartbeat = self.topics.limits.heartbeat;
+        let left = self.admitted.left(self.topics.clock.wall());
+        let after = left.map_or(heartbeat, |left| left.min(heartbeat));
+        // What is due at once would be due before the clock shows the time.
         let after = after.max(Duration::from_millis(1));
-        self.timer.as_mut().reset(Instant::now() + after);
+        self.timer.due = Instant::now() + after;
     }
 }

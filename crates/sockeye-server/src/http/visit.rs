@@ -27,7 +27,7 @@ impl Visit {
         let mut stay = Stay::new(clients.clone());
         let who = (admitted.ip(), admitted.subject());
         let topics = Topics::Fixed(subscriber.topics().into());
-        let link = Link::Task(subscriber.mailbox());
+        let link = Link::Task(subscriber.mailbox().clone());
         stay.enter(admitted.number(), Entry::new(link, transport, who, topics));
         Self { stay, transport }
     }

@@ -7,7 +7,6 @@
 //!                                    sockeye-hub ─────────────┘
 //! ```
 
-mod alarms;
 mod feed;
 mod json;
 mod raw;
@@ -25,7 +24,6 @@ use sockeye_proto::{CloseInfo, Connection, Error, MessageRef, Server};
 use sockeye_reactor::{Adopted, Blocked, Door, Handler, Out, Reactor, Traffic};
 use tokio::sync::mpsc;
 
-pub(crate) use alarms::Alarms;
 pub(crate) use feed::Form;
 pub(crate) use json::Json;
 pub(crate) use raw::{From, Publishing, Raw};

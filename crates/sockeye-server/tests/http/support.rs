@@ -84,12 +84,14 @@ impl Server {
             policies: Arc::new(Policies::new(policy)),
             limits: HttpLimits::default(),
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
+            alarms: Arc::default(),
         };
         change(&mut topics);
         let topics = Arc::new(topics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(accept(listener, router(topics.clone())));
+        tokio::spawn(topics.alarms.clone().ring());
         Self { topics, addr }
     }
 

@@ -60,6 +60,7 @@ impl World {
             policies: Arc::new(Policies::new(open())),
             limits,
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
+            alarms: Arc::default(),
         };
         let client = Client::new(&TOPICS[..3]);
         Self { random, topics, log: Vec::new(), epoch: 1, client, keeps_all, seen: BTreeSet::new() }

@@ -1,38 +1,73 @@
-//! Connections that want to be woken at a moment, such as when a token ends.
+//! Clients that want to be woken at a moment: a token ends, a stream has been silent for long.
 //!
-//! One task for all of them, and one entry each: few connections have one, and none needs it to the
-//! millisecond.
+//! One task for all of them, and one entry each, which is a fifth of what a timer of their own takes;
+//! none needs it to the millisecond.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use sockeye_proto::handler::Sender;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
+use crate::subscriber::Mailbox;
+
 /// The alarms that are set. One that is no longer wanted rings all the same: whoever is woken looks
 /// whether its time has come.
 #[derive(Default)]
-pub(crate) struct Alarms {
+pub struct Alarms {
     set: Mutex<BinaryHeap<Alarm>>,
     sooner: Notify,
 }
 
 struct Alarm {
     at: Instant,
-    connection: Sender,
+    whom: Sleeper,
+}
+
+// One for each stream, of which there are many.
+const _: () = assert!(size_of::<Alarm>() <= 40);
+
+/// Who is woken.
+pub(crate) enum Sleeper {
+    /// The handler of a connection on the reactor.
+    Handler(Sender),
+    /// The task of a subscriber, if it is still there.
+    Task(Weak<Mailbox>),
+}
+
+impl Sleeper {
+    fn wake(self) {
+        match self {
+            Self::Handler(connection) => connection.wake(),
+            Self::Task(mailbox) => mailbox.upgrade().iter().for_each(|mailbox| mailbox.wake()),
+        }
+    }
+}
+
+impl From<Sender> for Sleeper {
+    fn from(connection: Sender) -> Self {
+        Self::Handler(connection)
+    }
+}
+
+impl From<&Arc<Mailbox>> for Sleeper {
+    fn from(mailbox: &Arc<Mailbox>) -> Self {
+        Self::Task(Arc::downgrade(mailbox))
+    }
 }
 
 impl Alarms {
-    /// Wakes a connection's handler at a moment.
-    pub(crate) fn set(&self, at: Instant, connection: Sender) {
+    /// Wakes somebody at a moment.
+    pub(crate) fn set(&self, at: Instant, whom: impl Into<Sleeper>) {
+        let whom = whom.into();
         let is_first = {
             let mut set = self.lock();
             let is_first = set.peek().is_none_or(|first| at < first.at);
-            set.push(Alarm { at, connection });
+            set.push(Alarm { at, whom });
             is_first
         };
         if is_first {
@@ -41,7 +76,7 @@ impl Alarms {
     }
 
     /// Rings for as long as it is awaited.
-    pub(crate) async fn ring(self: Arc<Self>) {
+    pub async fn ring(self: Arc<Self>) {
         loop {
             let Some(next) = self.ring_due(Instant::now()) else {
                 self.sooner.notified().await;
@@ -61,7 +96,7 @@ impl Alarms {
                 return Some(next);
             }
             if let Some(due) = set.pop() {
-                due.connection.wake();
+                due.whom.wake();
             }
         }
     }
