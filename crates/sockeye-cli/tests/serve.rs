@@ -34,6 +34,8 @@ mod operating;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
+#[path = "serve/streams.rs"]
+mod streams;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]

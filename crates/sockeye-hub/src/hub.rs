@@ -141,6 +141,14 @@ impl Hub {
         state.page(topic, since, order, limit)
     }
 
+    /// Replaces the rules, from now on and for the topics that are there too: messages that the new ones
+    /// do not keep leave, and cursors from before get a gap; those that the old ones did not keep do
+    /// not come back. Members of topics that are to have none stay until they leave, and are not
+    /// listed. Looks at every topic there is.
+    pub fn set_rules(&self, rules: Rules, now: Duration) {
+        self.lock().set_rules(rules, now);
+    }
+
     /// Lets a topic forget all it keeps. Cursors from before get a gap.
     pub fn clear_history(&self, topic: &TopicName) {
         self.lock().clear(topic);

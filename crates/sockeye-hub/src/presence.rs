@@ -104,8 +104,9 @@ impl State {
         after: Option<&Label>,
         limit: usize,
     ) -> MemberPage {
-        let members = self.registry.get(name).and_then(|topic| topic.members.as_deref());
-        let Some(members) = members else {
+        let topic = self.registry.get(name);
+        let topic = topic.filter(|topic| topic.rules.presence != Presence::Off);
+        let Some(members) = topic.and_then(|topic| topic.members.as_deref()) else {
             return MemberPage { members: Vec::new(), total: 0, next: None };
         };
         let limit = limit.clamp(1, self.limits.page.max(1));

@@ -37,6 +37,8 @@ pub struct Queue {
     limits: QueueLimits,
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
+    /// How many of them must not be dropped.
+    kept: usize,
     /// What was dropped since the reader was last told, a topic each.
     gaps: VecDeque<Gap>,
     dropped: u64,
@@ -89,6 +91,7 @@ impl Queue {
             return Pushed::Overflow;
         }
         self.bytes = self.bytes.saturating_add(message.cost());
+        self.kept += usize::from(message.slow == Slow::Disconnect);
         self.messages.push_back(message);
         match self.dropped - before {
             0 => Pushed::Queued,
@@ -102,7 +105,7 @@ impl Queue {
             return Some(Item::Gap(gap));
         }
         let message = self.messages.pop_front()?;
-        self.bytes = self.bytes.saturating_sub(message.cost());
+        self.took(&message);
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }
@@ -112,14 +115,13 @@ impl Queue {
     /// Removes the messages of a topic that the reader has left, and what it would be told of it.
     pub fn forget(&mut self, topic: &TopicName) {
         self.gaps.retain(|gap| !gap.topic.is(topic));
-        let bytes = &mut self.bytes;
-        self.messages.retain(|message| {
-            let stays = !message.topic.is(topic);
-            if !stays {
-                *bytes = bytes.saturating_sub(message.cost());
+        for message in std::mem::take(&mut self.messages) {
+            if message.topic.is(topic) {
+                self.took(&message);
+            } else {
+                self.messages.push_back(message);
             }
-            stays
-        });
+        }
     }
 
     /// Returns how many messages wait.
@@ -161,10 +163,11 @@ impl Queue {
         if next.slow == Slow::Latest {
             newer.push(next.topic.clone());
         }
+        let firm = self.topics_of(|slow| slow != Slow::Latest);
         let mut kept = VecDeque::with_capacity(self.messages.len());
         let mut superseded = Vec::new();
         while let Some(message) = self.messages.pop_back() {
-            if message.slow != Slow::Latest {
+            if firm.contains(&message.topic) {
                 kept.push_front(message);
             } else if newer.iter().any(|topic| topic.is(&message.topic)) {
                 superseded.push(message);
@@ -181,23 +184,42 @@ impl Queue {
 
     /// Drops the oldest messages that may be dropped until there is room or none is left.
     fn drop_oldest(&mut self, next: &Message) {
+        // Most have none, which is quickly told.
+        let is_firm = |slow| slow == Slow::Disconnect;
+        let firm = if self.kept > 0 { self.topics_of(is_firm) } else { Vec::new() };
         let mut at = 0;
         while !self.has_room_for(next) {
-            match self.messages.get(at).map(|message| message.slow) {
-                None => return,
-                Some(Slow::Disconnect) => at += 1,
-                Some(Slow::DropOldest | Slow::Latest) => {
-                    if let Some(message) = self.messages.remove(at) {
-                        self.drop_message(&message);
-                    }
-                }
+            let Some(message) = self.messages.get(at) else { return };
+            if firm.contains(&message.topic) {
+                at += 1;
+            } else if let Some(message) = self.messages.remove(at) {
+                self.drop_message(&message);
             }
         }
     }
 
+    /// Returns the topics that have a message of such a rule waiting. The rules of a topic may have
+    /// changed meanwhile: so that what is dropped is older than what stays, the strictest of its
+    /// messages decides for all of them.
+    fn topics_of(&self, rule: impl Fn(Slow) -> bool) -> Vec<TopicName> {
+        let mut topics: Vec<TopicName> = Vec::new();
+        for message in self.messages.iter().filter(|message| rule(message.slow)) {
+            if !topics.contains(&message.topic) {
+                topics.push(message.topic.clone());
+            }
+        }
+        topics
+    }
+
+    /// Takes note that a message waits no more.
+    fn took(&mut self, message: &Message) {
+        self.bytes = self.bytes.saturating_sub(message.cost());
+        self.kept -= usize::from(message.slow == Slow::Disconnect);
+    }
+
     /// Takes note of a message that has been taken out of the queue.
     fn drop_message(&mut self, message: &Message) {
-        self.bytes = self.bytes.saturating_sub(message.cost());
+        self.took(message);
         self.dropped += 1;
         let known = self.gaps.iter_mut().find(|gap| gap.topic.is(&message.topic));
         match known {
@@ -260,6 +282,33 @@ mod tests {
         }
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
         text.join(" ")
+    }
+
+    #[test]
+    fn none_is_dropped_behind_one_that_must_not_be_whatever_the_rules_are_by_now() {
+        let mut limits = QueueLimits::default();
+        limits.messages = 4;
+        let mut queue = Queue::new(limits);
+        let of = [
+            ("a", Slow::Disconnect),
+            ("b", Slow::Latest),
+            ("a", Slow::Latest),
+            ("a", Slow::DropOldest),
+            ("b", Slow::Latest),
+            ("a", Slow::Latest),
+            ("a", Slow::Latest),
+        ];
+        let pushed: Vec<_> = messages(&of).into_iter().map(|message| queue.push(message)).collect();
+        let dropped = Pushed::Dropped { messages: 1 };
+        assert_eq!(pushed[..4], [Pushed::Queued; 4]);
+        assert_eq!(pushed[4..], [dropped, dropped, Pushed::Overflow]);
+        let told = std::iter::from_fn(|| queue.pop()).map(|item| match item {
+            Item::Gap(gap) => (gap.topic.to_string(), 0),
+            Item::Message(message) => (message.topic.to_string(), message.id.seq),
+        });
+        let of = |topic: &str, seq| (topic.to_owned(), seq);
+        let expected = [of("b", 0), of("a", 1), of("a", 3), of("a", 4), of("a", 6)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -32,6 +32,13 @@ impl Registry {
         self.rules.of(name)
     }
 
+    /// Replaces the rules; topics that are there keep theirs until they are given others. Returns the
+    /// names of those.
+    pub(crate) fn set_rules(&mut self, rules: Rules) -> Vec<TopicName> {
+        self.rules = rules;
+        self.names.iter().cloned().collect()
+    }
+
     pub(crate) fn get(&self, name: &TopicName) -> Option<&Topic> {
         self.topics.get(name)
     }

@@ -179,6 +179,18 @@ impl State {
         }
     }
 
+    /// Replaces the rules of all topics, those that are there too.
+    pub(crate) fn set_rules(&mut self, rules: Rules, now: Duration) {
+        self.advance(now);
+        for name in self.registry.set_rules(rules) {
+            let rules = self.registry.rules(&name).clone();
+            if let Some(topic) = self.registry.get_mut(&name) {
+                topic.set_rules(rules, self.now, &mut self.books);
+                self.registry.close_idle(&name);
+            }
+        }
+    }
+
     /// Finds where a cursor stands in this life of the hub.
     pub(crate) fn place(&self, since: Since) -> Place {
         match since {

@@ -102,11 +102,29 @@ impl Topic {
     fn keep(&mut self, message: Arc<Message>, books: &mut Books) {
         books.bytes = books.bytes.saturating_add(self.history.push(message));
         books.messages += 1;
+        self.trim(books);
+        self.enter(books);
+    }
+
+    /// Takes on other rules, and lets the messages leave that they do not keep.
+    pub(crate) fn set_rules(&mut self, rules: TopicRules, now: Duration, books: &mut Books) {
+        // What is too old by now does not come back under a longer age.
+        self.expire(now, books);
+        self.rules = rules;
+        self.trim(books);
+        // Under a shorter age the oldest message may leave before the moment in the books.
+        if let Some(due) = self.timer.take() {
+            books.timers.remove(&(due, Timer::History(self.name.clone())));
+        }
+        self.expire(now, books);
+    }
+
+    /// Lets the oldest messages leave while there are too many.
+    fn trim(&mut self, books: &mut Books) {
         let (messages, bytes) = (self.rules.history.messages, self.rules.history.bytes);
         while self.history.len() > messages || self.history.bytes() > bytes {
             self.evict_oldest(books);
         }
-        self.enter(books);
     }
 
     /// Lets the messages leave that are too old.

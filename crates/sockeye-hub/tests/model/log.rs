@@ -52,8 +52,24 @@ impl Log {
     }
 
     pub(crate) fn publish(&mut self, topic: &TopicName, cost: usize, at: Duration) -> Id {
-        let rules = self.rules.of(topic).history.clone();
         self.entries.push(Entry { topic: topic.clone(), at, cost, is_kept: true });
+        self.trim(topic);
+        while self.bytes() > self.limits.history_bytes {
+            let oldest = self.kept(|_| true)[0];
+            self.entries[oldest].is_kept = false;
+        }
+        self.id(self.entries.len() - 1)
+    }
+
+    /// Takes on other rules, under which nothing comes back.
+    pub(crate) fn set_rules(&mut self, rules: Rules, topics: &[TopicName], now: Duration) {
+        self.rules = rules;
+        self.expire(now);
+        topics.iter().for_each(|topic| self.trim(topic));
+    }
+
+    fn trim(&mut self, topic: &TopicName) {
+        let rules = self.rules.of(topic).history.clone();
         loop {
             let kept = self.kept(|entry| entry.topic == *topic);
             let bytes: usize = kept.iter().map(|place| self.entries[*place].cost).sum();
@@ -63,11 +79,6 @@ impl Log {
             let Some(oldest) = kept.first() else { break };
             self.entries[*oldest].is_kept = false;
         }
-        while self.bytes() > self.limits.history_bytes {
-            let oldest = self.kept(|_| true)[0];
-            self.entries[oldest].is_kept = false;
-        }
-        self.id(self.entries.len() - 1)
     }
 
     pub(crate) fn expire(&mut self, now: Duration) {

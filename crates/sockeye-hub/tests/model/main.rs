@@ -2,7 +2,7 @@
 //!
 //! Publishers, subscribers that poll one message at a time, that fetch batches, and that keep
 //! connections through the mailboxes of threads and bounded queues; lost connections, slow
-//! readers, restarts, histories cut by count, bytes and age, topics left and joined again. What
+//! readers, restarts, histories cut by count, bytes and age under rules that change, topics left and joined again. What
 //! every subscriber gets must be in order and never twice, and what it does not get must have been
 //! told; and a gap must be told of nothing else.
 //!

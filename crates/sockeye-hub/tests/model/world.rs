@@ -71,9 +71,7 @@ impl World {
         let topics: Vec<TopicName> =
             ["a", "b", "c", "d", "e"].map(|name| TopicName::new(name).unwrap()).into();
         let topics = topics[..1 + random.below(5)].to_vec();
-        let rules = topics.iter().fold(Rules::default(), |rules, topic| {
-            rules.with(topic.as_str().parse().unwrap(), topic_rules(&mut random))
-        });
+        let rules = rules(&topics, &mut random);
         let mut limits = Limits::default();
         limits.history_bytes = random.pick(&[usize::MAX, usize::MAX, 12 * (OVERHEAD + 8), 0]);
         let host = random.pick(&[Host::Punctual, Host::Punctual, Host::Idle]);
@@ -132,6 +130,7 @@ impl World {
             55..60 => self.read_history(),
             60..62 => self.clear(),
             62 if self.random.one_in(3) => self.restart(),
+            63 if self.random.one_in(2) => self.set_rules(),
             63..70 => self.turn_thread(),
             _ => self.act_as_subscriber(),
         }
@@ -209,6 +208,12 @@ impl World {
         for place in self.log.kept(|entry| entry.topic == topic) {
             self.log.entries[place].is_kept = false;
         }
+    }
+
+    fn set_rules(&mut self) {
+        let rules = rules(&self.topics, &mut self.random);
+        self.hub.set_rules(rules.clone(), self.now);
+        self.log.set_rules(rules, &self.topics, self.now);
     }
 
     /// Starts the hub anew: everything it knew is gone, and so are all connections.
@@ -466,6 +471,12 @@ impl World {
         self.met.extend(self.subscribers.iter().flat_map(|subscriber| &subscriber.ledger.met));
         self.met
     }
+}
+
+fn rules(topics: &[TopicName], random: &mut Random) -> Rules {
+    topics.iter().fold(Rules::default(), |rules, topic| {
+        rules.with(topic.as_str().parse().unwrap(), topic_rules(random))
+    })
 }
 
 fn topic_rules(random: &mut Random) -> TopicRules {

@@ -36,7 +36,7 @@ pub(super) enum Framing {
 
 /// Writes a body to its end, or until the client leaves or takes nothing for too long. By hand, and
 /// not an `async fn`, since there is one for each stream, and what is idle should be small.
-pub(super) struct Writing {
+pub(super) struct Writing<P> {
     io: AnyIo,
     rest: Rest,
     phase: Phase,
@@ -49,11 +49,11 @@ pub(super) struct Writing {
     /// Bytes that the client has sent behind its request.
     sent: usize,
     /// Held until the end.
-    _place: Place,
+    _place: P,
 }
 
 // One for each stream, of which there are many.
-const _: () = assert!(size_of::<Writing>() <= 176);
+const _: () = assert!(size_of::<Writing<Place>>() <= 176);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -88,7 +88,7 @@ impl Framing {
     }
 }
 
-impl Future for Writing {
+impl<P: Unpin> Future for Writing<P> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -106,8 +106,9 @@ impl Future for Writing {
     }
 }
 
-impl Writing {
-    pub(super) fn new(io: AnyIo, rest: Rest, place: Place) -> Self {
+impl<P> Writing<P> {
+    /// Writes what is left of an answer; `place` is held until all is written.
+    pub(super) fn new(io: AnyIo, rest: Rest, place: P) -> Self {
         let (phase, out) = (Phase::Body, Vec::new());
         Self { io, rest, phase, out, written: 0, stalled: None, sent: 0, _place: place }
     }
@@ -177,3 +178,124 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// Bytes that a client may send behind the request for a stream: as many as a request may have.
 const UNANSWERED: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use http_body::Frame;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A body of what is sent to it.
+    struct Sent(UnboundedReceiver<&'static str>);
+
+    impl http_body::Body for Sent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let next = ready!(self.0.poll_recv(context));
+            Poll::Ready(next.map(|text| Ok(Frame::data(text.into()))))
+        }
+    }
+
+    /// A stream that is written to a client which has taken nothing yet.
+    struct Stream {
+        body: UnboundedSender<&'static str>,
+        client: DuplexStream,
+        writing: JoinHandle<()>,
+        place: Arc<()>,
+    }
+
+    impl Stream {
+        /// Starts one to a client that has room for so many bytes.
+        fn start(version: Version, room: usize) -> Self {
+            let (body, sent) = unbounded_channel();
+            let (client, server) = duplex(room);
+            let rest = Rest { body: Body::new(Sent(sent)), framing: Framing::of(version) };
+            let place = Arc::new(());
+            let writing = Writing::new(AnyIo::new(server), rest, place.clone());
+            Self { body, client, writing: tokio::spawn(writing), place }
+        }
+
+        /// Ends the body, and returns all that the client gets.
+        async fn end(self) -> String {
+            let Self { body, mut client, writing, place } = self;
+            drop(body);
+            let mut all = String::new();
+            client.read_to_string(&mut all).await.unwrap();
+            writing.await.unwrap();
+            assert_eq!(Arc::strong_count(&place), 1, "the place is given back");
+            all
+        }
+
+        async fn read(&mut self, count: usize) -> String {
+            let mut some = vec![0; count];
+            self.client.read_exact(&mut some).await.unwrap();
+            String::from_utf8(some).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn body_goes_out_in_chunks_and_ends_with_the_last_one() {
+        let mut stream = Stream::start(Version::HTTP_11, 4_096);
+        stream.body.send("one").unwrap();
+        assert_eq!(stream.read(8).await, "3\r\none\r\n");
+        // An empty chunk would be the last.
+        for text in ["", "a longer message"] {
+            stream.body.send(text).unwrap();
+        }
+        assert_eq!(stream.end().await, "10\r\na longer message\r\n0\r\n\r\n");
+    }
+
+    #[tokio::test]
+    async fn client_of_http_1_0_gets_the_body_as_it_is() {
+        let stream = Stream::start(Version::HTTP_10, 4_096);
+        stream.body.send("one").unwrap();
+        stream.body.send("two").unwrap();
+        assert_eq!(stream.end().await, "onetwo");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_takes_nothing_for_30_s_is_given_up_and_one_that_takes_a_byte_is_not() {
+        let mut stream = Stream::start(Version::HTTP_10, 1);
+        let start = Instant::now();
+        stream.body.send("abcdef").unwrap();
+        for byte in ["a", "b", "c"] {
+            tokio::time::sleep(STALLED - Duration::from_secs(1)).await;
+            assert_eq!(stream.read(1).await, byte);
+        }
+        let last = Instant::now();
+        stream.writing.await.unwrap();
+        assert_eq!((last - start, last.elapsed()), (Duration::from_secs(87), STALLED));
+        assert!(stream.body.is_closed());
+    }
+
+    #[tokio::test]
+    async fn client_that_leaves_ends_the_body_at_once() {
+        let stream = Stream::start(Version::HTTP_11, 64);
+        drop(stream.client);
+        stream.writing.await.unwrap();
+        assert!(stream.body.is_closed());
+    }
+
+    #[tokio::test]
+    async fn what_a_client_sends_behind_its_request_is_dropped_until_it_is_too_much() {
+        let mut stream = Stream::start(Version::HTTP_10, 64);
+        stream.client.write_all(&[b'x'; UNANSWERED]).await.unwrap();
+        stream.body.send("still there").unwrap();
+        assert_eq!(stream.read(11).await, "still there");
+        stream.client.write_all(b"x").await.unwrap();
+        stream.writing.await.unwrap();
+        assert!(stream.body.is_closed());
+    }
+}
