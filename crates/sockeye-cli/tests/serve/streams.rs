@@ -1,5 +1,7 @@
 //! Streams on connections as clients use them: behind other requests, pipelined, by old clients.
 
+use rustix::process::Signal;
+
 use crate::support::{Raw, Served};
 
 const CHUNK_END: &str = "\r\n0\r\n\r\n";
@@ -38,6 +40,7 @@ async fn stream_follows_other_requests_and_is_the_last_of_its_connection() {
     served.publish("river", "second").await;
     let all = until(&mut raw, "data: second\n\n\r\n").await;
     assert!(!all.contains("HTTP/1.1"), "{all}");
+    served.signal(Signal::TERM);
     served.end().await;
     let rest = String::from_utf8(raw.rest().await).unwrap();
     assert!(rest.contains("retry: ") && rest.ends_with(CHUNK_END), "{rest}");
@@ -53,7 +56,6 @@ async fn stream_that_is_pipelined_begins_when_all_answers_before_it_are_whole() 
     let asked = get("/assets/style.css", "1.1").repeat(pages) + &get("/t/river", "1.1");
     raw.write(asked.as_bytes()).await;
     let first = raw.response().await;
-    assert!(first.len() > 8_000, "{}", first.len());
     for _ in 1..pages {
         let page = raw.response().await;
         assert_eq!(page.len(), first.len());
@@ -73,6 +75,7 @@ async fn client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_its_conn
     served.publish("river", "flows").await;
     let all = until(&mut raw, "data: flows\n\n").await;
     assert!(all.starts_with("retry: "), "{all}");
+    served.signal(Signal::TERM);
     served.end().await;
     let rest = String::from_utf8(raw.rest().await).unwrap();
     assert!(!rest.contains("0\r\n\r\n"), "{rest}");
@@ -84,7 +87,7 @@ async fn client_that_leaves_its_stream_is_no_subscriber_any_more() {
     let mut raw = served.raw().await;
     raw.write(get("/t/river", "1.1").as_bytes()).await;
     raw.head().await;
-    let info = || async { served.ask(&get("/t/river?info", "1.1")).await };
+    let info = || async { served.ask(&get("/t/river?info", "1.0")).await };
     assert!(info().await.contains("\"subscribers\":1"));
     drop(raw);
     while !info().await.contains("\"subscribers\":0") {

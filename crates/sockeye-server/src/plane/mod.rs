@@ -187,13 +187,6 @@ impl DataPlane {
         self.reactor.unlisten();
     }
 
-    /// Returns over how much time the connections that there are take leave, at most `most`: none
-    /// comes back in a crowd.
-    pub(crate) fn leave_time(&self, most: Duration) -> Duration {
-        let count = u32::try_from(self.reactor.len()).unwrap_or(u32::MAX);
-        (Duration::from_secs(1) / LEAVING).saturating_mul(count).min(most)
-    }
-
     /// Closes all connections, a part at a time, and then those that still come.
     pub(crate) async fn close_over(&self, code: CloseCode, over: Duration) {
         let shares = u32::try_from(over.as_millis() / SHARE.as_millis()).unwrap_or(u32::MAX);
@@ -326,9 +319,6 @@ impl Handler for Served {
 /// What those that take leave are told: when to come back, at the soonest. That they do not come back
 /// in a crowd is for their own random waits, and for the time over which they leave.
 const HINT: &str = "retry-after=1";
-
-/// How many connections take leave in a second, unless that would take too long.
-const LEAVING: u32 = 1_000;
 
 /// The time between two parts of those that take leave.
 const SHARE: Duration = Duration::from_millis(50);

@@ -122,7 +122,7 @@ impl Running {
             // Whoever came before the successor did is not turned away.
             let _ = timeout(LATECOMERS, self.settle()).await;
         }
-        let over = self.app.plane.leave_time(deadline / 2);
+        let over = leave_time(self.app.clients.len(), deadline / 2);
         told::drain_began(&self.app, over, deadline);
         self.notifier.stopping("closing connections");
         self.app.clients.stop(over);
@@ -165,6 +165,12 @@ impl Running {
         }
         self.notifier.ready(&self.status);
     }
+}
+
+/// Returns over how much time so many clients take leave, at most `most`: none comes back in a crowd.
+fn leave_time(clients: usize, most: Duration) -> Duration {
+    let count = u32::try_from(clients).unwrap_or(u32::MAX);
+    (Duration::from_secs(1) / LEAVING).saturating_mul(count).min(most)
 }
 
 /// Returns where a server is found.
@@ -237,6 +243,9 @@ async fn taken(offer: Option<Takeover>) {
 /// The code that clients are told when the server stops: they are to come back (1012, service
 /// restart, of the IANA registry).
 const RESTART: CloseCode = CloseCode::new(1012);
+
+/// How many clients take leave in a second, unless that would take too long.
+const LEAVING: u32 = 1_000;
 
 /// By how much the listeners would wait longer for their connections than is waited for the listeners,
 /// so that those that are still there can be counted.
