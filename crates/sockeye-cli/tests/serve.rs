@@ -15,6 +15,8 @@ mod command;
 mod doors;
 #[path = "serve/ending.rs"]
 mod ending;
+#[path = "serve/exhausted.rs"]
+mod exhausted;
 #[path = "serve/frames.rs"]
 mod frames;
 #[path = "serve/hooks.rs"]

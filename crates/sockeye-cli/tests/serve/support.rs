@@ -1,7 +1,7 @@
 //! The real binary, serving, and a client that knows nothing but bytes.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -53,11 +53,16 @@ pub(crate) fn command(args: &[&str]) -> Command {
 
 /// Runs the binary to its end.
 pub(crate) async fn run(args: &[&str]) -> Ended {
-    let output = timeout(PATIENCE, command(args).output()).await.expect("it ends").unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+    timeout(PATIENCE, command(args).output()).await.expect("it ends").unwrap().into()
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 }
 
@@ -74,15 +79,24 @@ impl Served {
     }
 
     pub(crate) async fn spawn(command: &mut Command) -> Self {
+        Self::try_spawn(command).await.expect("it serves")
+    }
+
+    /// As [`spawn`](Self::spawn), for a start that may fail; returns how it did.
+    pub(crate) async fn try_spawn(command: &mut Command) -> Result<Self, Ended> {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let reading = timeout(PATIENCE, stdout.read_line(&mut line)).await;
         reading.expect("the line comes").unwrap();
+        if line.is_empty() {
+            let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends");
+            return Err(Ended::from(output.unwrap()));
+        }
         let url = line.strip_prefix("listening on ").expect(&line).strip_suffix('\n').unwrap();
         let (scheme, address) = url.split_once("://").unwrap();
         let (scheme, address) = (scheme.to_owned(), address.parse().unwrap());
-        Self { child, stdout, scheme, address }
+        Ok(Self { child, stdout, scheme, address })
     }
 
     pub(crate) fn pid(&self) -> u32 {
