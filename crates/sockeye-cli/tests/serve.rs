@@ -36,6 +36,8 @@ mod operating;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
+#[path = "serve/storms.rs"]
+mod storms;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]

@@ -146,12 +146,10 @@ fn a_handler_that_panics_to_the_last_of_its_drop_leaves_its_topic_and_thread_to_
             assert!(places < 1, "in message");
         });
         let mut peer = host.connect(
-            probe
-                .on_panicked(move || assert!(places < 2, "over its panic"))
-                .on_close(move || {
-                    let _held = &bomb;
-                    assert!(places < 3, "in close");
-                }),
+            probe.on_panicked(move || assert!(places < 2, "over its panic")).on_close(move || {
+                let _held = &bomb;
+                assert!(places < 3, "in close");
+            }),
         );
         peer.text("go");
         assert_eq!(member.read_text(), "go");
