@@ -29,6 +29,9 @@ mod killed;
 mod log;
 #[path = "serve/metrics.rs"]
 mod metrics;
+#[cfg(target_os = "linux")]
+#[path = "serve/narrow.rs"]
+mod narrow;
 #[path = "serve/operated.rs"]
 mod operated;
 #[path = "serve/operating.rs"]

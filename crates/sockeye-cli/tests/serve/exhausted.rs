@@ -1,4 +1,4 @@
-//! A server that lacks what it would need: threads, room for its log, somebody who reads it.
+//! A server that lacks what it would need: threads, memory, room for its log, somebody who reads it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::timeout;
 
-use crate::support::{Ended, PATIENCE, Raw, Served, command, receive};
+use crate::support::{Ended, PATIENCE, Raw, Served, TEXT, command, receive};
 
 /// A server whose outputs go nowhere good.
 struct Unheard {
@@ -130,6 +130,40 @@ async fn needs_no_more_threads(served: &Served) {
     }
     assert_echoes(served.address).await;
     assert!(threads() <= before, "{} {before}", threads());
+}
+
+// RES-004
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_message_that_memory_does_not_suffice_for_fails_its_connection_and_no_other() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let room = PROGRAM_KIB + 8 * cores * 1024;
+    let args = "serve --listen 127.0.0.1:0 --max-message 1073741824";
+    let mut command = limited(&format!("-v {room}"), args);
+    let served = Served::spawn(command.env("RUST_MIN_STACK", "1048576")).await;
+    let mut bystander = served.open("/echo").await;
+    for (path, header) in [
+        // In one frame, and a first fragment: of 512 MiB, masked with zeros.
+        ("/echo", b"\x82\xff\0\0\0\0\x20\0\0\0\0\0\0\0"),
+        ("/echo", b"\x02\xff\0\0\0\0\x20\0\0\0\0\0\0\0"),
+        ("/t/long", b"\x82\xff\0\0\0\0\x20\0\0\0\0\0\0\0"),
+    ] {
+        let mut raw = served.open(path).await;
+        raw.write(header).await;
+        for _ in 0..room / 1024 {
+            raw.write(&[0; 1 << 20]).await;
+        }
+        let close = raw.frame().await.unwrap();
+        assert_eq!(close.close_code(), Some(1011), "{path}");
+        assert!(close.payload[2..].starts_with(b"no memory for "), "{close:?}");
+        drop(raw);
+        bystander.send(0x80 | TEXT, b"still there").await;
+        assert_eq!(bystander.frame().await.unwrap().text(), "still there");
+    }
+    drop(bystander);
+    assert_echoes(served.address).await;
+    served.signal(Signal::TERM);
+    assert_eq!(served.end().await.code, Some(0));
 }
 
 // RES-006
