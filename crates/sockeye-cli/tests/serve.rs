@@ -23,6 +23,9 @@ mod frames;
 mod hooks;
 #[path = "serve/http.rs"]
 mod http;
+#[cfg(target_os = "linux")]
+#[path = "serve/idle.rs"]
+mod idle;
 #[path = "serve/killed.rs"]
 mod killed;
 #[path = "serve/log.rs"]
