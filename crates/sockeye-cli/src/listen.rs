@@ -22,7 +22,7 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
     let mut said = None;
     let started = |urls: &[String]| {
         let lines: Vec<_> = urls.iter().map(|url| format!("listening on {url}")).collect();
-        said = Some(Aside::say(lines.join("\n")));
+        said = Some(Aside::say(&lines.join("\n")));
     };
     let served = serve::run(config, site, dropped, started, || args.read()).await;
     log.finish();

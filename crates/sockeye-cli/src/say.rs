@@ -12,17 +12,17 @@ pub(crate) struct Aside(Receiver<()>);
 
 impl Aside {
     /// Says lines on standard output by and by; at once where the system has no thread for it.
-    pub(crate) fn say(lines: String) -> Self {
+    pub(crate) fn say(lines: &str) -> Self {
         let (done, saying) = sync_channel(1);
         let thread = thread::Builder::new().name("say".to_owned());
-        let text = lines.clone();
+        let text = lines.to_owned();
         let speak = move || {
             say(&text);
             // Perhaps nobody has waited so long.
             let _ = done.send(());
         };
         if thread.spawn(speak).is_err() {
-            say(&lines);
+            say(lines);
         }
         Self(saying)
     }

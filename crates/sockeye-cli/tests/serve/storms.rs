@@ -88,20 +88,15 @@ async fn come_and_go(address: SocketAddr, number: usize) {
         1 => opened(&mut raw, &handshake(&topic), 0xf0 | TEXT, b"reserved bits").await,
         2 => opened(&mut raw, &handshake("/echo"), TEXT, b"a fragment").await,
         3 => {
-            opened(
-                &mut raw,
-                &json,
-                0x80 | TEXT,
-                br#"{"type":"subscribe","ref":1,"topics":["one"]}"#,
-            )
-            .await
+            let subscribe = br#"{"type":"subscribe","ref":1,"topics":["one"]}"#;
+            opened(&mut raw, &json, 0x80 | TEXT, subscribe).await;
         }
         4 => {
             raw.write(get("text/event-stream").as_bytes()).await;
             assert!(raw.head().await.starts_with("HTTP/1.1 200 "));
         }
         5 => raw.write(get("application/json").as_bytes()).await,
-        6 => raw.write(handshake(&topic)[..30].as_bytes()).await,
+        6 => raw.write(&handshake(&topic).as_bytes()[..30]).await,
         _ => {}
     }
     if number.is_multiple_of(3) {

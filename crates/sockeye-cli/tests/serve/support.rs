@@ -206,7 +206,7 @@ impl Drop for Process {
 }
 
 /// Whether a log, in either of its forms, tells of a panic.
-fn tells_of_panic(log: &str) -> bool {
+pub(crate) fn tells_of_panic(log: &str) -> bool {
     log.contains(" ERROR panic ") || log.contains(r#""event":"panic""#)
 }
 
