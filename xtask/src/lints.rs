@@ -1,5 +1,6 @@
 //! `cargo xtask lints`: the parser crates deny what must never depend on a peer's bytes, nothing in
-//! them takes that back, their arithmetic stays checked in release builds, and panics unwind.
+//! them takes that back, their arithmetic stays checked in release builds, panics unwind, and no map
+//! hashes in a way that a peer could foresee.
 //!
 //! Owns which lints those are. That clippy finds nothing is the matter of the step `clippy`; this
 //! file makes sure that it looks.
@@ -36,6 +37,19 @@ const PANIC_LINTS: &[&str] = &[
 /// Groups that hold some of them: to allow one would allow those too.
 const GROUPS: &[&str] = &["warnings", "clippy::all", "clippy::pedantic", "clippy::restriction"];
 
+/// Hashers without keys of their own in each process, and what makes others of that sort: names that
+/// all fall into one bucket can be made up for those. The standard library's maps draw their keys.
+const FORESEEABLE: &[&str] = &[
+    "BuildHasherDefault",
+    "DefaultHasher",
+    "FixedState",
+    "Fnv",
+    "Fx",
+    "NoHash",
+    "with_seed",
+    "with_hasher",
+];
+
 /// The manifests of the workspaces that build the parser crates for release.
 const WORKSPACES: &[&str] = &["Cargo.toml", "bench/Cargo.toml"];
 
@@ -49,6 +63,7 @@ pub(crate) fn command(repo: &Repo, arguments: &[String]) -> Result<(), Failure> 
     found.extend(findings(repo, CAST_LINTS)?);
     found.extend(unchecked_arithmetic(repo)?);
     found.extend(aborting_profiles(repo)?);
+    found.extend(foreseeable_hashes(repo)?);
     none_found("what keeps the parsers from harm is not in force:", &found)?;
     println!("the parser crates deny panics and cutting casts, and overflow is checked");
     Ok(())
@@ -123,6 +138,30 @@ fn attributes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Returns the lines of our crates that name a hasher whose hashes can be foreseen.
+fn foreseeable_hashes(repo: &Repo) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    let is_served = |path: &&PathBuf| path.components().any(|part| part.as_os_str() == "src");
+    for path in repo.files(&["rs"])?.iter().filter(|path| path.starts_with("crates")) {
+        if is_served(&path) {
+            let text = repo.read(path)?;
+            let lines = text.lines().filter(|line| names_foreseeable_hasher(line));
+            found.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    Ok(found)
+}
+
+fn names_foreseeable_hasher(line: &str) -> bool {
+    let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+    // Types of such hashers begin with their names: `FxHashMap`, `FnvBuildHasher`.
+    words.any(|word| {
+        FORESEEABLE.iter().any(|name| {
+            word == *name || word.strip_prefix(name).is_some_and(|rest| rest.contains("Hash"))
+        })
+    })
+}
+
 /// Returns the profiles in which a panic ends the process instead of the connection that met it.
 fn aborting_profiles(repo: &Repo) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
@@ -184,6 +223,24 @@ mod tests {
         assert_eq!(findings(&repo, PANIC_LINTS).unwrap(), Vec::<String>::new());
     }
 
+    // RES-013
+    #[test]
+    fn no_map_of_the_crates_hashes_in_a_way_that_can_be_foreseen() {
+        let repo = Repo::locate().unwrap();
+        assert_eq!(foreseeable_hashes(&repo).unwrap(), Vec::<String>::new());
+        for line in [
+            "    topics: FxHashMap<String, Topic>,",
+            "use std::hash::{BuildHasherDefault, RandomState};",
+            "let mut hasher = DefaultHasher::new();",
+            "let map: HashMap<_, _, fnv::FnvBuildHasher> = HashMap::default();",
+            "ahash::RandomState::with_seed(7)",
+        ] {
+            assert!(names_foreseeable_hasher(line), "{line}");
+        }
+        assert!(!names_foreseeable_hasher("let map = HashMap::with_capacity(3); // Fxy"));
+    }
+
+    // SAF-008
     #[test]
     fn panics_unwind_in_every_profile() {
         assert_eq!(aborting_profiles(&Repo::locate().unwrap()).unwrap(), Vec::<String>::new());

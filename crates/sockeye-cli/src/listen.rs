@@ -1,13 +1,15 @@
 //! What the serving commands say: where they listen, or why they do not.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use sockeye_server::metrics::Count;
 use sockeye_server::serve::{self, ServeError, Site, Stopped};
 use sockeye_server::signals::Ending;
 
 use crate::config_args::{self, ConfigArgs, Configured};
 use crate::log::Log;
-use crate::say::{report, say};
+use crate::say::{Aside, report};
 
 /// Runs a server until SIGTERM or SIGINT.
 pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> ExitCode {
@@ -15,14 +17,16 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
         Ok(config) => config,
         Err(code) => return code,
     };
-    let log = Log::start(&config.log);
+    let dropped = Arc::<Count>::default();
+    let log = Log::start(&config.log, dropped.clone());
+    let mut said = None;
     let started = |urls: &[String]| {
-        for url in urls {
-            say(&format!("listening on {url}"));
-        }
+        let lines: Vec<_> = urls.iter().map(|url| format!("listening on {url}")).collect();
+        said = Some(Aside::say(&lines.join("\n")));
     };
-    let served = serve::run(config, site, started, || args.read()).await;
+    let served = serve::run(config, site, dropped, started, || args.read()).await;
     log.finish();
+    said.into_iter().for_each(Aside::finish);
     match served {
         Ok(Stopped::InOrder) => ExitCode::SUCCESS,
         Ok(Stopped::AtOnce(Ending::Interrupt)) => ExitCode::from(INTERRUPTED),

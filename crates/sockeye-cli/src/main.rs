@@ -16,7 +16,8 @@ mod subscribe;
 mod terminal;
 mod token;
 
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::{io, panic};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -51,7 +52,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let runtime = match Runtime::new() {
+    let runtime = match start_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return say::report(&format!("cannot start: {error}")),
     };
@@ -70,4 +71,21 @@ fn main() -> ExitCode {
     // A look-up of a name that nobody waits for any more must not hold the process up.
     runtime.shutdown_background();
     code
+}
+
+/// Starts the threads that commands run on. Ends the process where the system has none: tokio panics
+/// then, and would wait for ever for those threads that it has started.
+///
+/// # Errors
+/// The system has no pollers left.
+fn start_runtime() -> io::Result<Runtime> {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(|why| {
+        let why = why.payload().downcast_ref::<String>().map_or("no threads", String::as_str);
+        say::complain(&format!("sockeye: cannot start: {why}"));
+        process::exit(1);
+    }));
+    let started = Runtime::new();
+    panic::set_hook(tell);
+    started
 }

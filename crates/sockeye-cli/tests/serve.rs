@@ -15,18 +15,26 @@ mod command;
 mod doors;
 #[path = "serve/ending.rs"]
 mod ending;
+#[path = "serve/exhausted.rs"]
+mod exhausted;
 #[path = "serve/frames.rs"]
 mod frames;
 #[path = "serve/hooks.rs"]
 mod hooks;
 #[path = "serve/http.rs"]
 mod http;
+#[cfg(target_os = "linux")]
+#[path = "serve/idle.rs"]
+mod idle;
 #[path = "serve/killed.rs"]
 mod killed;
 #[path = "serve/log.rs"]
 mod log;
 #[path = "serve/metrics.rs"]
 mod metrics;
+#[cfg(target_os = "linux")]
+#[path = "serve/narrow.rs"]
+mod narrow;
 #[path = "serve/operated.rs"]
 mod operated;
 #[path = "serve/operating.rs"]
@@ -36,6 +44,8 @@ mod recovering;
 mod scratch;
 #[path = "serve/streams.rs"]
 mod streams;
+#[path = "serve/storms.rs"]
+mod storms;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]

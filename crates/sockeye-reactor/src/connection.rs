@@ -291,7 +291,8 @@ impl<H: Handler, S: System> Conn<H, S> {
             by: Side::Transport,
         };
         let info = self.core.close_info().cloned().unwrap_or_else(unknown);
-        self.handler.close(&info);
+        // What it drops may panic as well, and must not meet a panic that is still on its way.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.handler.close(&info)));
     }
 
     /// Returns how many bytes wait for the socket.

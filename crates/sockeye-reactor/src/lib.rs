@@ -33,6 +33,7 @@ mod slab;
 mod socket;
 mod sync;
 mod system;
+mod threads;
 mod topics;
 mod traffic;
 mod watchdog;

@@ -17,6 +17,7 @@ use crate::door::{Door, Reception};
 use crate::local::{Backlog, Publication};
 use crate::mailbox::{Mailbox, Order};
 use crate::system::{Portable, System, Tcp};
+use crate::threads;
 use crate::traffic::Traffic;
 use crate::watchdog::{Blocked, Watchdog};
 use crate::worker::{Shown, Worker};
@@ -54,9 +55,9 @@ impl<H: Handler> Reactor<H> {
             let Some(mailbox) = mailboxes.get(number).cloned() else { continue };
             let shown = Shown::default();
             let worker = Worker::new(system, mailbox.clone(), others, shown.clone());
-            let builder = thread::Builder::new().name(format!("reactor-{number}"));
             // A system that fails leaves nothing to be done on its thread.
-            let handle = builder.spawn(move || drop(worker.run()))?;
+            let run = move || drop(worker.run());
+            let handle = threads::start(format!("reactor-{number}"), run)?;
             reactor.threads.push(Thread { mailbox, shown, handle: Some(handle) });
         }
         Ok(reactor)

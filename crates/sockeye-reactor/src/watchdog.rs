@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sockeye_proto::Time;
 
-use crate::clock;
+use crate::{clock, threads};
 
 /// A thread that has not come to wait for new events for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,7 @@ impl Watchdog {
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let builder = thread::Builder::new().name("reactor-watchdog".to_owned());
-        let handle = builder.spawn(move || {
+        let watch = move || {
             let mut watched: Vec<_> =
                 pulses.into_iter().map(|pulse| Watched::new(pulse, limit)).collect();
             while !stopped.load(Ordering::Acquire) {
@@ -78,7 +77,8 @@ impl Watchdog {
                 }
                 thread::park_timeout(limit / 2);
             }
-        })?;
+        };
+        let handle = threads::start("reactor-watchdog".to_owned(), watch)?;
         Ok(Self { stop, handle: Some(handle) })
     }
 }

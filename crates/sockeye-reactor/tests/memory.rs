@@ -25,12 +25,15 @@ struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// Bytes asked for since the start.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes on to the system's allocator with the same arguments.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.fetch_add(layout.size(), Relaxed);
         CALLS.fetch_add(1, Relaxed);
+        ASKED.fetch_add(layout.size(), Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -54,8 +57,9 @@ const IDLE: usize = 256;
 mod tests {
     use super::*;
 
+    // RES-012
     #[test]
-    fn an_idle_connection_holds_less_than_256_bytes_and_an_echo_allocates_nothing() {
+    fn an_idle_connection_holds_little_an_echo_allocates_nothing_and_a_broadcast_one_message() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let reactor = Reactor::start(1).unwrap();
         let config = Arc::new(Config::server());
@@ -73,6 +77,8 @@ mod tests {
         println!("{cost} B for an idle connection");
         assert!(cost < IDLE, "{cost}");
         echoes_allocate_nothing(&mut peers);
+        drop(peers);
+        a_broadcast_is_held_once_for_all(&listener, &reactor, &config);
     }
 }
 
@@ -87,7 +93,56 @@ fn echoes_allocate_nothing(peers: &mut [TcpStream]) {
     assert_eq!(calls, 0);
 }
 
+/// Publishes to few and to many: nothing is allocated for any one of them.
+fn a_broadcast_is_held_once_for_all(
+    listener: &TcpListener,
+    reactor: &Reactor<fn(MessageRef<'_>, &mut Out<'_>)>,
+    config: &Arc<Config>,
+) {
+    let mut costs = Vec::new();
+    for count in [8, 800] {
+        let mut members: Vec<_> =
+            (0..count).map(|_| connect_to(member, listener, reactor, config)).collect();
+        members.iter_mut().for_each(exchange);
+        // The first makes room where the thread keeps what is on its way.
+        for warm in [true, false] {
+            let (calls, asked) = (CALLS.load(Relaxed), ASKED.load(Relaxed));
+            reactor.publish("topic", &[7; PAYLOAD][..]);
+            let mut frame = [0; 4 + PAYLOAD];
+            for peer in &mut members {
+                peer.read_exact(&mut frame).unwrap();
+                assert!(frame.starts_with(b"\x82\x7e\x75\x30") && frame.ends_with(&[7; PAYLOAD]));
+            }
+            if !warm {
+                costs.push((CALLS.load(Relaxed) - calls, ASKED.load(Relaxed) - asked));
+            }
+        }
+    }
+    println!("{costs:?} allocations and bytes for a broadcast to 8 and to 800");
+    assert_eq!(costs[0].0, costs[1].0);
+    // The message, and the list of whom it goes to.
+    assert!(costs[1].1 < PAYLOAD + 8 * 800, "{costs:?}");
+}
+
+/// The length of what is broadcast.
+const PAYLOAD: usize = 30_000;
+
+/// An echo that joins a topic.
+fn member(message: MessageRef<'_>, out: &mut Out<'_>) {
+    out.subscribe("topic");
+    let _ = out.send(message);
+}
+
 fn connect(
+    listener: &TcpListener,
+    reactor: &Reactor<fn(MessageRef<'_>, &mut Out<'_>)>,
+    config: &Arc<Config>,
+) -> TcpStream {
+    connect_to(echo, listener, reactor, config)
+}
+
+fn connect_to(
+    handler: fn(MessageRef<'_>, &mut Out<'_>),
     listener: &TcpListener,
     reactor: &Reactor<fn(MessageRef<'_>, &mut Out<'_>)>,
     config: &Arc<Config>,
@@ -97,7 +152,7 @@ fn connect(
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let (server, _) = listener.accept().unwrap();
     let core = Connection::new(Server, config.clone(), now());
-    reactor.adopt(Adopted::new(server, core, echo));
+    reactor.adopt(Adopted::new(server, core, handler));
     peer
 }
 

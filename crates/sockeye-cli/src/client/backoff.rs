@@ -112,6 +112,29 @@ mod tests {
         }
     }
 
+    /// Returns how many of 10,000 clients try in each second from the loss of their server on.
+    fn attempts(start: Instant) -> [u32; 60] {
+        let mut attempts = [0; 60];
+        for _ in 0..10_000 {
+            let (mut backoff, mut now) = (Backoff::new(Pace::default()), start);
+            loop {
+                now += backoff.failed(now, None);
+                let second = usize::try_from((now - start).as_secs()).unwrap();
+                let Some(count) = attempts.get_mut(second) else { break };
+                *count += 1;
+            }
+        }
+        attempts
+    }
+
+    // RES-011
+    #[test]
+    fn of_those_that_lost_the_same_server_at_most_a_fifth_a_second_tries_from_the_10th_second_on() {
+        let attempts = attempts(Instant::now());
+        assert!(attempts[10..].iter().all(|count| *count < 2_000), "{attempts:?}");
+        assert!(attempts[10..].iter().all(|count| *count > 500), "nor do they fall silent");
+    }
+
     // REC-005
     #[test]
     fn a_server_that_accepts_and_closes_at_once_has_failed_all_the_same() {

@@ -7,12 +7,13 @@ mod queue;
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sockeye_server::config::{self, LogLevel};
+use sockeye_server::metrics::Count;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
+use crate::say::LAST_LINES;
 use queue::Queue;
 
 /// The log of a command that runs.
@@ -20,13 +21,15 @@ use queue::Queue;
 pub(crate) struct Log(Option<Arc<Queue>>);
 
 impl Log {
-    /// Starts to log. To be called once in the life of a process.
-    pub(crate) fn start(config: &config::Log) -> Self {
+    /// Starts to log, and to count the lines that are dropped. To be called once in the life of a
+    /// process.
+    pub(crate) fn start(config: &config::Log, dropped: Arc<Count>) -> Self {
         let (level, format) = (filter(config.level), config.format.into());
+        panic::set_hook(Box::new(log_panic));
         if level == LevelFilter::OFF {
             return Self(None);
         }
-        let Some(queue) = Queue::start(std::io::stderr(), format) else {
+        let Some(queue) = Queue::start(std::io::stderr(), format, dropped) else {
             // Without a thread for it there is no log; serving goes on.
             return Self(None);
         };
@@ -38,7 +41,6 @@ impl Log {
             .finish();
         // It fails only when there is a subscriber already.
         let _ = tracing::subscriber::set_global_default(subscriber);
-        panic::set_hook(Box::new(log_panic));
         Self(Some(queue))
     }
 
@@ -71,6 +73,3 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let thread = std::thread::current().id();
     tracing::error!(text, location, ?thread, "panic");
 }
-
-/// How long the end of the process waits for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);

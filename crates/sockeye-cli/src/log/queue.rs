@@ -1,8 +1,8 @@
 //! The way of the log to standard error: a bounded queue and a thread that empties it.
 //!
 //! Whoever logs never waits. When nobody reads standard error the queue fills up, and what does not
-//! fit is dropped, counted, and told as `log.dropped` once lines are taken again. When it is closed,
-//! lines go nowhere.
+//! fit is dropped; what cannot be written, for a full disk or a closed pipe, is dropped as well. Both
+//! are counted, for the metrics and for `log.dropped`, which tells of them once a line gets through.
 //!
 //! The crate tracing-appender does the same with two differences that speak against it here: it
 //! tells the number of dropped lines to the program and not to the log, and it brings crates for
@@ -14,12 +14,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use sockeye_server::metrics::Count;
+
 use super::format::Format;
 
 /// Lines on their way.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
+    /// All lines that were dropped.
+    all_dropped: Arc<Count>,
     /// There is a line.
     filled: Condvar,
     /// All lines have been written.
@@ -35,9 +39,14 @@ struct State {
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`; `None` when the system has none to give.
-    pub(super) fn start(out: impl Write + Send + 'static, format: Format) -> Option<Arc<Self>> {
-        let queue = Arc::new(Self::default());
+    /// Starts the thread that writes to `out`, and counts what is dropped; `None` when the system has
+    /// no thread to give.
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        format: Format,
+        dropped: Arc<Count>,
+    ) -> Option<Arc<Self>> {
+        let queue = Arc::new(Self { all_dropped: dropped, ..Self::default() });
         let writer = queue.clone();
         let thread = thread::Builder::new().name("log".to_owned());
         thread.spawn(move || writer.write_all_to(out, format)).ok()?;
@@ -54,7 +63,7 @@ impl Queue {
         let mut state = self.lock();
         if state.lines.len() == MOST_LINES {
             state.dropped += 1;
-            return;
+            return self.all_dropped.add(1);
         }
         state.lines.push_back(line.into());
         drop(state);
@@ -62,13 +71,17 @@ impl Queue {
     }
 
     /// Writes lines as they come, to the end of the process.
-    fn write_all_to(&self, mut out: impl Write, format: Format) {
+    fn write_all_to(&self, out: impl Write, format: Format) {
+        let mut lines = Lines { out, is_torn: false };
+        let mut missing = 0;
         loop {
             let (line, dropped) = self.take();
-            // Where they cannot be written there is nobody to tell.
-            let _ = out.write_all(&line);
-            if dropped > 0 {
-                let _ = out.write_all(format.dropped(dropped).as_bytes());
+            missing += dropped;
+            if lines.write(&line).is_err() {
+                missing += 1;
+                self.all_dropped.add(1);
+            } else if missing > 0 && lines.write(format.dropped(missing).as_bytes()).is_ok() {
+                missing = 0;
             }
         }
     }
@@ -90,6 +103,34 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is complete before it can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where lines are written.
+struct Lines<W> {
+    out: W,
+    /// The last that was begun did not fit.
+    is_torn: bool,
+}
+
+impl<W: Write> Lines<W> {
+    /// Writes a line, and never to the end of a torn one.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            self.out.write_all(b"\n")?;
+            self.is_torn = false;
+        }
+        let mut rest = line;
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.is_torn = !rest.is_empty();
+        }
+        Ok(())
     }
 }
 
@@ -133,7 +174,7 @@ mod tests {
 
     fn start() -> (Arc<Queue>, Receiver<String>) {
         let (sender, receiver) = sync_channel(0);
-        (Queue::start(Reader(sender), Format::Text).unwrap(), receiver)
+        (Queue::start(Reader(sender), Format::Text, Arc::default()).unwrap(), receiver)
     }
 
     #[test]
@@ -155,6 +196,42 @@ mod tests {
         }
         queue.push(b"last");
         assert_eq!(reader.recv().unwrap(), "last");
+        assert_eq!(queue.all_dropped.get(), 7);
+    }
+
+    /// A disk with so much room.
+    #[derive(Clone)]
+    struct Disk(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut disk = self.0.lock().unwrap();
+            let count = bytes.len().min(disk.1 - disk.0.len());
+            disk.0.extend_from_slice(&bytes[..count]);
+            if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // RES-006
+    #[test]
+    fn what_a_full_disk_does_not_take_is_told_when_there_is_room_and_no_line_goes_on_in_another() {
+        let disk = Disk(Arc::new(Mutex::new((Vec::new(), 9))));
+        let queue = Queue::start(disk.clone(), Format::Text, Arc::default()).unwrap();
+        for _ in 0..3 {
+            queue.push(b"whole\n");
+        }
+        queue.finish(PATIENCE);
+        assert_eq!(queue.all_dropped.get(), 2);
+        disk.0.lock().unwrap().1 = 1 << 10;
+        queue.push(b"again\n");
+        queue.finish(PATIENCE);
+        let written = String::from_utf8(disk.0.lock().unwrap().0.clone()).unwrap();
+        assert!(written.starts_with("whole\nwho\nagain\n"), "{written}");
+        assert!(written.ends_with(" WARN log.dropped n=2\n"), "{written}");
     }
 
     #[test]
@@ -166,6 +243,7 @@ mod tests {
         }
         queue.finish(PATIENCE);
         assert!(queue.lock().lines.is_empty());
+        assert_eq!(queue.all_dropped.get(), 9);
     }
 
     #[test]

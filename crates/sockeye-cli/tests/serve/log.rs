@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::command::certificate;
 use crate::scratch::Scratch;
-use crate::support::{CLOSE, PATIENCE, Raw, Served, TEXT, handshake, receive, run};
+use crate::support::{CLOSE, PATIENCE, Raw, Served, TEXT, handshake, receive, run, tells_of_panic};
 
 /// A server and its log.
 struct Logged {
@@ -34,6 +34,7 @@ impl Logged {
             let reading = self.stderr.read_until(b'\n', &mut line);
             timeout(PATIENCE, reading).await.expect("a line comes").unwrap();
             let line = String::from_utf8(line).unwrap();
+            assert!(!tells_of_panic(&line), "{line}");
             if !OF_THE_SERVER.iter().any(|event| line.contains(event)) {
                 return line;
             }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Raw, Served, command};
+use crate::support::{PATIENCE, Raw, Served, command, tells_of_panic};
 
 /// A key of the HTTP API.
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -117,6 +117,7 @@ async fn logged(log: &mut mpsc::UnboundedReceiver<String>, wanted: &str) -> Stri
     let looking = async {
         loop {
             let line = log.recv().await.expect(wanted);
+            assert!(!tells_of_panic(&line), "{line}");
             if line.contains(wanted) {
                 return line;
             }

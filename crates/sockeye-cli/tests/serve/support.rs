@@ -1,7 +1,9 @@
 //! The real binary, serving, and a client that knows nothing but bytes.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,11 +26,14 @@ pub(crate) const CLOSE: u8 = 8;
 
 /// A command that serves.
 pub(crate) struct Served {
-    child: Child,
+    process: Process,
     stdout: BufReader<ChildStdout>,
     pub(crate) scheme: String,
     pub(crate) address: SocketAddr,
 }
+
+/// A process that serves; however it ends, nothing in it has panicked.
+struct Process(Option<Child>);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -53,11 +58,16 @@ pub(crate) fn command(args: &[&str]) -> Command {
 
 /// Runs the binary to its end.
 pub(crate) async fn run(args: &[&str]) -> Ended {
-    let output = timeout(PATIENCE, command(args).output()).await.expect("it ends").unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+    timeout(PATIENCE, command(args).output()).await.expect("it ends").unwrap().into()
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 }
 
@@ -74,24 +84,33 @@ impl Served {
     }
 
     pub(crate) async fn spawn(command: &mut Command) -> Self {
+        Self::try_spawn(command).await.expect("it serves")
+    }
+
+    /// As [`spawn`](Self::spawn), for a start that may fail; returns how it did.
+    pub(crate) async fn try_spawn(command: &mut Command) -> Result<Self, Ended> {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let reading = timeout(PATIENCE, stdout.read_line(&mut line)).await;
         reading.expect("the line comes").unwrap();
+        if line.is_empty() {
+            let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends");
+            return Err(Ended::from(output.unwrap()));
+        }
         let url = line.strip_prefix("listening on ").expect(&line).strip_suffix('\n').unwrap();
         let (scheme, address) = url.split_once("://").unwrap();
         let (scheme, address) = (scheme.to_owned(), address.parse().unwrap());
-        Self { child, stdout, scheme, address }
+        Ok(Self { process: Process(Some(child)), stdout, scheme, address })
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id().unwrap()
+        self.process.0.as_ref().unwrap().id().unwrap()
     }
 
     /// Returns standard error, which `end` knows nothing of then.
     pub(crate) fn take_stderr(&mut self) -> BufReader<ChildStderr> {
-        BufReader::new(self.child.stderr.take().unwrap())
+        BufReader::new(self.process.0.as_mut().unwrap().stderr.take().unwrap())
     }
 
     pub(crate) async fn raw(&self) -> Raw {
@@ -154,7 +173,7 @@ impl Served {
 
     /// Ends it at once, as `kill -9` does.
     pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
+        self.process.0.as_mut().unwrap().kill().await.unwrap();
     }
 
     /// Waits for its end; what it printed after the first line is all of `stdout`.
@@ -162,12 +181,33 @@ impl Served {
         let ending = async {
             let mut printed = String::new();
             self.stdout.read_to_string(&mut printed).await.unwrap();
-            let output = self.child.wait_with_output().await.unwrap();
+            let output = self.process.0.take().unwrap().wait_with_output().await.unwrap();
             let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(!tells_of_panic(&stderr), "{stderr}");
             Ended { code: output.status.code(), stdout: printed, stderr }
         };
         timeout(PATIENCE, ending).await.expect("it ends")
     }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        // Its end of the pipe goes with it.
+        let _ = child.start_kill();
+        let Some(stderr) = child.stderr.take().filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        let mut log = Vec::new();
+        File::from(stderr.into_owned_fd().unwrap()).read_to_end(&mut log).unwrap();
+        let log = String::from_utf8_lossy(&log);
+        assert!(!tells_of_panic(&log), "{log}");
+    }
+}
+
+/// Whether a log, in either of its forms, tells of a panic.
+pub(crate) fn tells_of_panic(log: &str) -> bool {
+    log.contains(" ERROR panic ") || log.contains(r#""event":"panic""#)
 }
 
 /// A back end that answers questions of JSON.

@@ -19,6 +19,7 @@ fn told_of_the_panic(watch: &Watch) {
     assert!(!told.iter().any(|seen| matches!(seen, Seen::Fail(_) | Seen::Panicked)), "{told:?}");
 }
 
+// RES-019, SAF-008
 #[test]
 fn a_panic_in_open_closes_with_1011() {
     let host = Host::one();
@@ -33,6 +34,7 @@ fn a_panic_in_open_closes_with_1011() {
     others_live_on(&host);
 }
 
+// RES-019, SAF-008
 #[test]
 fn a_panic_in_message_closes_with_1011_wherever_the_next_one_was_cut() {
     let host = Host::one();
@@ -85,6 +87,7 @@ fn a_panic_in_drain_closes_with_1011() {
     others_live_on(&host);
 }
 
+// RES-019, SAF-008
 #[test]
 fn a_panic_in_close_is_the_last_of_its_connection() {
     let host = Host::one();
@@ -118,4 +121,47 @@ fn nobody_else_sees_what_a_handler_sent_that_panics_over_its_panic() {
     drop(peer);
     watch.closed();
     host.wait_for_len(1);
+}
+
+/// Something of a handler's that panics when it goes.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("when dropped");
+    }
+}
+
+// RES-019, SAF-008
+#[test]
+fn a_handler_that_panics_to_the_last_of_its_drop_leaves_its_topic_and_thread_to_others() {
+    let host = Host::one();
+    let (member, _watch) = Probe::new();
+    let mut member = host.connect(member.on_open(|out| out.subscribe("topic")));
+    for places in 0..4 {
+        let (probe, watch) = Probe::new();
+        let bomb = Bomb;
+        let probe = probe.on_open(|out| out.subscribe("topic")).on_message(move |message, out| {
+            out.publish("topic", message);
+            assert!(places < 1, "in message");
+        });
+        let mut peer = host.connect(
+            probe.on_panicked(move || assert!(places < 2, "over its panic")).on_close(move || {
+                let _held = &bomb;
+                assert!(places < 3, "in close");
+            }),
+        );
+        peer.text("go");
+        assert_eq!(member.read_text(), "go");
+        match places {
+            0 => assert_eq!(peer.read_text(), "go"),
+            _ => assert_eq!(peer.close(), (1011, String::new())),
+        }
+        drop(peer);
+        watch.closed();
+        host.wait_for_len(1);
+        host.publish("topic", "on it goes");
+        assert_eq!(member.read_text(), "on it goes");
+        others_live_on(&host);
+    }
 }

@@ -15,7 +15,8 @@ impl Count {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add(&self, by: u64) {
+    /// Adds to it.
+    pub fn add(&self, by: u64) {
         self.0.fetch_add(by, Ordering::Relaxed);
     }
 }

@@ -16,6 +16,7 @@ mod series;
 mod text;
 mod transport;
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sockeye_hub::{Hub, Limit, Publication, Published, Refused, Since, Slow};
@@ -50,6 +51,8 @@ pub struct Metrics {
     pub(crate) panics: Count,
     /// Configurations that were read anew and not taken on.
     pub(crate) reload_failures: Count,
+    /// Lines of the log that were dropped, as whoever writes it counts them.
+    log_dropped: OnceLock<Arc<Count>>,
 }
 
 /// Messages of a transport that the reactor does not serve, and the bytes of their payloads.
@@ -105,6 +108,12 @@ impl Metrics {
     pub(crate) fn refused(&self, code: &'static str) {
         tracing::debug!(code, "client.refused");
         self.refused.add(code);
+    }
+
+    /// Tells what whoever writes the log counts.
+    pub(crate) fn count_log_dropped(&self, count: Arc<Count>) {
+        // There is one log.
+        let _ = self.log_dropped.set(count);
     }
 
     /// Counts a client that came with a cursor, and was told of so many gaps.

@@ -225,6 +225,12 @@ const SERIES: &[Series] = &[
         "Configurations read anew and not taken on",
         |of, out| out.one(of.metrics.reload_failures.get()),
     ),
+    counter(
+        "sockeye_log_dropped_total",
+        None,
+        "Lines of the log that nobody took, or that could not be written",
+        |of, out| out.one(of.metrics.log_dropped.get().map_or(0, |count| count.get())),
+    ),
 ];
 
 fn each_transport(of: &Reading<'_>, out: &mut Samples<'_>, pick: fn([u64; 4]) -> u64) {

@@ -15,10 +15,12 @@ mod told;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::{Config, ConfigError};
+use crate::metrics::Count;
 use crate::signals::{Ending, Signals};
 use crate::takeover::TakeoverError;
 use crate::tls::CertificateError;
@@ -55,19 +57,21 @@ pub enum Stopped {
 
 /// Serves until the process is asked to stop, or a successor has taken over, and its connections have
 /// ended, or had their time to. `started` is told where, as URLs, once connections are accepted;
-/// `reload` reads the configuration anew, when the process is asked to.
+/// `reload` reads the configuration anew, when the process is asked to. `log_dropped` counts the lines
+/// of the log that were dropped, and is told among the metrics.
 ///
 /// # Errors
 /// The server could not be started; nothing was served.
 pub async fn run(
     config: Config,
     site: Site,
+    log_dropped: Arc<Count>,
     started: impl FnOnce(&[String]),
     reload: impl Fn() -> Result<Config, ConfigError>,
 ) -> Result<Stopped, ServeError> {
     raise_descriptors();
     let mut signals = Signals::listen()?;
-    let (running, offer) = Running::start(config, site, started).await?;
+    let (running, offer) = Running::start(config, site, log_dropped, started).await?;
     let end = running.serve(&mut signals, offer, reload).await;
     tokio::select! {
         () = running.leave(end) => Ok(Stopped::InOrder),

@@ -15,6 +15,7 @@ use super::{ServeError, Site, setup, told};
 use crate::admin::Admin;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
+use crate::metrics::Count;
 use crate::signals::{Asked, Signals};
 use crate::systemd::Notifier;
 use crate::takeover::Takeover;
@@ -51,6 +52,7 @@ impl Running {
     pub(super) async fn start(
         config: Config,
         site: Site,
+        log_dropped: Arc<Count>,
         started: impl FnOnce(&[String]),
     ) -> Result<(Self, Option<Takeover>), ServeError> {
         let notifier = Notifier::from_env().unwrap_or_else(|error| {
@@ -62,6 +64,7 @@ impl Running {
         sockets.inherit(&config).await?;
         let certificates = setup::certificates(&config)?;
         let app = App::start(&config)?;
+        app.metrics().count_log_dropped(log_dropped);
         let certified = certificates.as_ref();
         let mut listening = setup::listen(&app, &config, site, &mut sockets, certified).await?;
         let urls = urls(&listening, &config)?;

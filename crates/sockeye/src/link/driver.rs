@@ -82,12 +82,15 @@ impl<H: Handler> Driver<H> {
     pub(crate) fn end(&mut self, info: &CloseInfo) {
         let Some(mut handler) = self.handler.take() else { return };
         let is_begun = self.is_begun;
-        let goodbye = move || {
+        let goodbye = || {
             if is_begun {
                 handler.close(info);
             }
         };
-        if catch_unwind(AssertUnwindSafe(goodbye)).is_err() {
+        let closed = catch_unwind(AssertUnwindSafe(goodbye));
+        // What it drops may panic as well, and must not meet a panic that is still on its way.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+        if closed.and(dropped).is_err() {
             log::handler_panic(Stage::Handler);
         }
     }

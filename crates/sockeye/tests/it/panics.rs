@@ -43,6 +43,7 @@ async fn assert_echoes(ws: &mut WebSocket, text: &str) {
     assert_eq!(ws.recv().await.unwrap(), Some(Message::from(text)));
 }
 
+// RES-019
 // All on one thread, which a panic that was not caught would end.
 #[tokio::test]
 async fn a_handler_that_panics_anywhere_ends_its_own_connection_and_no_other() {
