@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::signals::{Asked, Signals};
 use crate::systemd::Notifier;
 use crate::takeover::Takeover;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Files};
 
 /// A server that accepts connections.
 pub(super) struct Running {
@@ -153,10 +153,9 @@ impl Running {
         self.notifier.reloading();
         self.app.reload(config.and_then(|config| self.given.apply(config)));
         if let Some(certificates) = &self.certificates {
-            let config = self.app.config();
-            let reloaded = match (&config.tls.cert, &config.tls.key) {
-                (Some(cert), Some(key)) => certificates.reload_from(cert, key),
-                _ => certificates.reload(),
+            let reloaded = match Files::of(&self.app.config().tls) {
+                Some(files) => certificates.reload_from(files),
+                None => certificates.reload(),
             };
             match reloaded {
                 Ok(()) => tracing::info!("tls.reloaded"),

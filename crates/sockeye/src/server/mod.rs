@@ -7,6 +7,8 @@ mod acceptor;
 mod callbacks;
 mod doorstep;
 mod drain;
+#[cfg(feature = "rustls")]
+mod encrypt;
 mod handover;
 mod http;
 mod incoming;
@@ -569,28 +571,16 @@ impl Shared {
 
     #[cfg(feature = "rustls")]
     async fn encrypt(&self, tcp: TcpStream, peer: SocketAddr) -> Option<AnyIo> {
-        let Some(acceptor) = &self.tls else { return Some(tcp.into()) };
-        // Only a look: whatever it is, the TLS library answers it.
-        let mut first = [0; 4];
-        let count = tcp.peek(&mut first).await.ok()?;
-        if first.get(..count).is_some_and(begins_http) {
-            log::http_on_tls_port(peer);
+        match &self.tls {
+            Some(acceptor) => encrypt::encrypt(acceptor, tcp, peer).await,
+            None => Some(tcp.into()),
         }
-        let tls = acceptor.accept(tcp).await.ok()?;
-        Some(tokio_rustls::TlsStream::from(tls).into())
     }
 
     #[cfg(not(feature = "rustls"))]
     async fn encrypt(&self, tcp: TcpStream, _: SocketAddr) -> Option<AnyIo> {
         Some(tcp.into())
     }
-}
-
-/// Whether bytes that are no TLS look like the method of an HTTP request.
-#[cfg(feature = "rustls")]
-fn begins_http(bytes: &[u8]) -> bool {
-    let is_of_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b' ';
-    bytes.first().is_some_and(u8::is_ascii_uppercase) && bytes.iter().all(is_of_method)
 }
 
 /// Whether a request is the first thing that clients send.
