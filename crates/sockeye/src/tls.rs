@@ -6,15 +6,13 @@ use std::sync::Arc;
 #[cfg(feature = "client")]
 use std::sync::OnceLock;
 
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 #[cfg(feature = "client")]
-use rustls::{
-    client::Resumption,
-    sign::{CertifiedKey, SingleCertAndKey},
-};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::log;
@@ -62,8 +60,6 @@ impl Tls {
         let pair = CertifiedKey::from_der(chain, key, config.crypto_provider());
         let pair = pair.map_err(|error| tls_error("certificate and key", error))?;
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
-        // Its sessions are not those of whoever presents none.
-        config.resumption = Resumption::default();
         Ok(Self::Custom(Arc::new(config)))
     }
 
@@ -76,7 +72,10 @@ impl Tls {
         log::certificates_not_verified();
         let verifier = Arc::new(danger::TrustAnyone::new(provider()));
         let config = client_config()?.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(Self::Custom(Arc::new(config.with_no_client_auth())))
+        let mut config = config.with_no_client_auth();
+        // A session that is resumed would be a connection without a warning.
+        config.resumption = Resumption::disabled();
+        Ok(Self::Custom(Arc::new(config)))
     }
 
     /// Returns the configuration, for other connections to the same server.

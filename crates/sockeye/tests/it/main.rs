@@ -48,5 +48,7 @@ mod tls_client;
 mod tls_floods;
 #[cfg(feature = "rustls")]
 mod tls_hello;
+#[cfg(all(feature = "rustls", feature = "tracing"))]
+mod tls_log;
 #[cfg(feature = "deflate")]
 mod window;

@@ -100,7 +100,7 @@ impl Drop for File {
     }
 }
 
-fn trusting(issuer: &Issuer, name: &str) -> Client {
+pub(crate) fn trusting(issuer: &Issuer, name: &str) -> Client {
     let roots = File::new(name, &issuer.pem());
     Client::builder().tls(Tls::with_roots(&roots.0).unwrap()).build()
 }

@@ -20,7 +20,7 @@ fn certified(issuer: &Issuer, name: &str) -> (String, String) {
 }
 
 /// A server for `localhost` that takes only clients with a certificate of its own issuer.
-fn asking(issuer: &Issuer) -> ServerTls {
+pub(crate) fn asking(issuer: &Issuer) -> ServerTls {
     let mut roots = RootCertStore::empty();
     roots.add(issuer.der().clone()).unwrap();
     let provider = std::sync::Arc::new(default_provider());

@@ -15,6 +15,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::records::{CLOSE_NOTIFY, Forger, OFFENCES, Version, WARNING};
 use crate::support::{From, REQUEST, TEXT, echo, start, whole};
 use crate::tls::{roots_and_server, trusting_config};
+use crate::tls_hello::hello;
 
 /// Starts an echo over TLS; returns where, and the roots that trust it.
 async fn serve() -> (SocketAddr, RootCertStore) {
@@ -78,14 +79,14 @@ async fn some_alerts_and_empty_records_are_nothing_to_end_a_connection_for() {
 async fn renegotiation_is_refused_once_and_ends_the_connection_when_asked_for_again() {
     let (address, roots) = serve().await;
     let mut forger = open(address, &roots, Version::Tls12).await;
-    // The header of a ClientHello is enough, with nothing in it.
-    let hello = forger.seal(ContentType::Handshake, &[1, 0, 0, 0]);
-    forger.write(&hello).await;
+    let hello = hello()[5..].to_vec();
+    let asking = forger.seal(ContentType::Handshake, &hello);
+    forger.write(&asking).await;
     let refused = (ContentType::Alert, vec![WARNING, NO_RENEGOTIATION]);
     assert_eq!(forger.record().await, Some(refused));
     echoes(&mut forger).await;
-    let hello = forger.seal(ContentType::Handshake, &[1, 0, 0, 0]);
-    forger.write(&hello).await;
+    let asking = forger.seal(ContentType::Handshake, &hello);
+    forger.write(&asking).await;
     assert_eq!(forger.last_alert().await, (WARNING, CLOSE_NOTIFY));
 }
 

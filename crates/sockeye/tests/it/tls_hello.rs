@@ -48,16 +48,25 @@ fn counted(bytes: &[u8]) -> Vec<u8> {
     [&length[..], bytes].concat()
 }
 
-/// The message of a ClientHello of old: a version, cipher suites, and nothing that came later.
-fn old_hello(version: [u8; 2], suites: &[[u8; 2]]) -> Vec<u8> {
+/// The record of a ClientHello of old: a version, cipher suites, and what TLS 1.2 adds.
+pub(crate) fn old_hello(version: [u8; 2], suites: &[[u8; 2]]) -> Vec<u8> {
+    let extension = |number, body: &[u8]| [&[0, number][..], &counted(&counted(body))].concat();
+    // ECDSA and RSA with SHA-256; P-256.
+    let extensions = [extension(13, &[4, 3, 4, 1]), extension(10, &[0, 23])].concat();
+    let extensions = if version == [3, 3] { counted(&extensions) } else { Vec::new() };
     // No session, no compression.
-    let body = [&version[..], &[7; 32], &[0], &counted(&suites.concat()), &[1, 0]].concat();
+    let head = [&version[..], &[7; 32], &[0], &counted(&suites.concat()), &[1, 0]].concat();
+    let body = [head, extensions].concat();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&[1], &length[1..], &body].concat()
+    record(HANDSHAKE, [3, 1], &[&[1], &length[1..], &body].concat())
 }
 
+/// Cipher suites of the past.
+pub(crate) const RC4: [u8; 2] = [0, 5];
+pub(crate) const TRIPLE_DES: [u8; 2] = [0, 10];
+
 /// The ClientHello of an honest client, with its record's header.
-fn hello() -> Vec<u8> {
+pub(crate) fn hello() -> Vec<u8> {
     let config = trusting_config(roots_and_server().0);
     let name = ServerName::try_from("localhost").unwrap();
     let mut client = ClientConnection::new(config.into(), name).unwrap();
@@ -70,18 +79,21 @@ fn hello() -> Vec<u8> {
 #[tokio::test]
 async fn versions_and_cipher_suites_of_the_past_get_an_alert() {
     let address = serve().await;
-    let (gcm, sha, rc4, des) = ([0xc0, 0x2b], [0xc0, 9], [0, 5], [0, 10]);
+    let (gcm, sha) = ([0xc0, 0x2b], [0xc0, 9]);
     let hellos = [
-        ("TLS 1.1", [3, 2], vec![gcm, sha], PROTOCOL_VERSION),
-        ("TLS 1.0", [3, 1], vec![gcm, sha], PROTOCOL_VERSION),
-        ("SSL 3", [3, 0], vec![gcm, sha, rc4, des], PROTOCOL_VERSION),
-        ("RC4", [3, 3], vec![rc4], HANDSHAKE_FAILURE),
-        ("3DES", [3, 3], vec![des], HANDSHAKE_FAILURE),
+        ("TLS 1.1", [3, 2], vec![gcm, sha]),
+        ("TLS 1.0", [3, 1], vec![gcm, sha]),
+        ("SSL 3", [3, 0], vec![gcm, sha, RC4, TRIPLE_DES]),
+        ("RC4", [3, 3], vec![RC4]),
+        ("3DES", [3, 3], vec![TRIPLE_DES]),
     ];
-    for (name, version, suites, wanted) in hellos {
-        let hello = record(HANDSHAKE, [3, 1], &old_hello(version, &suites));
-        assert_eq!(alert(&answer(address, &hello).await), wanted, "{name}");
+    for (name, version, suites) in hellos {
+        let alert = alert(&answer(address, &old_hello(version, &suites)).await);
+        assert!([HANDSHAKE_FAILURE, PROTOCOL_VERSION].contains(&alert), "{name}: {alert}");
     }
+    // The same hello with a cipher suite of today is answered.
+    let good = answer_begins(address, &old_hello([3, 3], &[gcm, RC4])).await;
+    assert_eq!(good, HANDSHAKE);
     // SSL 2 has records of its own, of which the first two bytes are a length.
     let ssl2 = [0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10, 1, 0, 0x80];
     alert(&answer(address, &ssl2).await);
@@ -126,22 +138,27 @@ async fn hello_in_records_or_segments_of_a_byte_works() {
 async fn hello_of_64_kib_works_or_gets_an_alert() {
     let address = serve().await;
     let honest = hello();
-    // A padding extension (RFC 7685) makes up the length.
-    for total in [(64 << 10) - 4, 64 << 10, (1 << 24) - 1] {
-        let mut message = padded(&honest[5..], total.min(65_000));
-        message[1..4].copy_from_slice(&u32::try_from(total).unwrap().to_be_bytes()[1..]);
-        message.resize(total.min(70_000), 0);
-        let records: Vec<_> =
-            message.chunks(1 << 14).map(|piece| record(HANDSHAKE, [3, 1], piece)).collect();
-        let answer = answer(address, &records.concat()).await;
-        assert!(matches!(answer.first(), Some(&(HANDSHAKE | ALERT))), "{total}: {answer:?}");
+    // The TLS library takes messages that fit into 64 KiB with the headers of their records.
+    for (body, first) in [(60_000, HANDSHAKE), (65_535, ALERT), (65_536, ALERT)] {
+        let hello = padded(&honest[5..], body + 4);
+        assert_eq!(answer_begins(address, &records(&hello)).await, first, "{body}");
     }
-    let honest = padded(&honest[5..], 60_000);
-    let records: Vec<_> =
-        honest.chunks(1 << 14).map(|piece| record(HANDSHAKE, [3, 1], piece)).collect();
+    // One that only says that it is long is not waited for.
+    let mut endless = honest[5..].to_vec();
+    endless[1..4].fill(0xff);
+    alert(&answer(address, &records(&endless)).await);
+}
+
+/// Puts a message into as few records as it takes.
+fn records(message: &[u8]) -> Vec<u8> {
+    message.chunks(1 << 14).flat_map(|piece| record(HANDSHAKE, [3, 1], piece)).collect()
+}
+
+/// Writes bytes and reads the first one of the answer.
+async fn answer_begins(address: SocketAddr, bytes: &[u8]) -> u8 {
     let mut tcp = TcpStream::connect(address).await.unwrap();
-    tcp.write_all(&records.concat()).await.unwrap();
-    assert_eq!(tcp.read_u8().await.unwrap(), HANDSHAKE);
+    tcp.write_all(bytes).await.unwrap();
+    tcp.read_u8().await.unwrap()
 }
 
 /// Lengthens a ClientHello by an extension that is padding.
@@ -180,26 +197,44 @@ async fn hello_that_is_broken_anywhere_gets_an_alert_or_is_waited_for() {
 }
 
 // TLS-006
-#[tokio::test]
-async fn close_notify_amid_the_handshake_ends_it_and_leaves_nothing_that_could_spin() {
+#[tokio::test(start_paused = true)]
+async fn close_notify_amid_the_handshake_ends_it_without_any_work_meanwhile() {
     let close_notify = record(ALERT, [3, 3], &[WARNING, 0]);
     let hello = hello();
-    let beginnings = [Vec::new(), hello.clone(), hello[..40].to_vec()];
-    for beginning in beginnings {
+    for beginning in [&[], &hello[..], &hello[..40]] {
         let listening = echo(Config::server()).tls(pair().0).listen().await.unwrap();
-        let address = listening.local_addr().unwrap();
-        let mut tcp = TcpStream::connect(address).await.unwrap();
-        tcp.write_all(&[&beginning[..], &close_notify].concat()).await.unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let drain = sockeye::Drain::default();
-        let serving = tokio::spawn(listening.serve_until(stopped, drain));
-        // It ends, though the client has not ended its half.
+        let mut tcp = TcpStream::connect(listening.local_addr().unwrap()).await.unwrap();
+        tcp.write_all(&[beginning, &close_notify].concat()).await.unwrap();
+        let serving = tokio::spawn(listening.serve());
+        // The clock, and with it the handshake's time-out, goes on only while there is nothing to do.
+        // The client's half stays open.
         read_all(&mut tcp).await;
-        drop(tcp);
-        // A drain waits for whatever is still at work.
-        stop.send(()).unwrap();
-        serving.await.unwrap().unwrap();
+        serving.abort();
     }
+}
+
+/// Returns what alerts and empty records in front of a hello are answered with.
+async fn answer_behind(noise: &[u8]) -> Vec<u8> {
+    let mut tcp = TcpStream::connect(serve().await).await.unwrap();
+    tcp.write_all(&[noise, &hello()].concat()).await.unwrap();
+    tcp.shutdown().await.unwrap();
+    read_all(&mut tcp).await
+}
+
+// TLS-016
+#[tokio::test]
+async fn flood_in_front_of_the_hello_ends_the_handshake_with_an_alert() {
+    let floods = [
+        record(ALERT, [3, 1], &[WARNING, 90]).repeat(5),
+        record(CHANGE_CIPHER_SPEC, [3, 1], &[1]).repeat(33),
+        record(HANDSHAKE, [3, 1], &[]),
+        record(HANDSHAKE, [3, 1], &vec![1; (1 << 14) + 1]),
+    ];
+    for flood in floods {
+        alert(&answer_behind(&flood).await);
+    }
+    let some = record(ALERT, [3, 1], &[WARNING, 90]).repeat(4);
+    assert_eq!(answer_behind(&some).await.first(), Some(&HANDSHAKE));
 }
 
 // TLS-009
@@ -240,6 +275,7 @@ async fn alpn_without_http_1_1_gets_no_application_protocol() {
 
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+const CHANGE_CIPHER_SPEC: u8 = 20;
 
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
