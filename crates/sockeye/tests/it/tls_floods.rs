@@ -82,8 +82,11 @@ async fn renegotiation_is_refused_once_and_ends_the_connection_when_asked_for_ag
     let hello = hello()[5..].to_vec();
     let asking = forger.seal(ContentType::Handshake, &hello);
     forger.write(&asking).await;
+    // The answer leaves with the next thing that is written.
+    forger.send(&whole(From::Client, TEXT, b"go")).await;
     let refused = (ContentType::Alert, vec![WARNING, NO_RENEGOTIATION]);
     assert_eq!(forger.record().await, Some(refused));
+    forger.data_until(&whole(From::Server, TEXT, b"go")).await;
     echoes(&mut forger).await;
     let asking = forger.seal(ContentType::Handshake, &hello);
     forger.write(&asking).await;
