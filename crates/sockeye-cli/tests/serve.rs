@@ -13,6 +13,8 @@ mod admin;
 mod command;
 #[path = "serve/doors.rs"]
 mod doors;
+#[path = "serve/draining.rs"]
+mod draining;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/frames.rs"]
@@ -34,6 +36,8 @@ mod operating;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
+#[path = "serve/stopped.rs"]
+mod stopped;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]

@@ -128,14 +128,12 @@ impl Running {
         self.app.stopping.send_replace(Some(over));
         let mut draining = JoinSet::new();
         for one in self.listening {
-            let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));
-            draining.spawn(one.serve_until(std::future::ready(()), drain));
+            let drain = Drain::new(RESTART, over, deadline);
+            draining.spawn(one.serve_and_drain(std::future::ready(()), drain));
         }
         let closing = self.app.plane.close_over(RESTART, over);
-        let ended = async { tokio::join!(closing, draining.join_all()) };
-        if timeout(deadline, ended).await.is_err() {
-            told::drain_forced(&self.app);
-        }
+        let ((), left) = tokio::join!(closing, draining.join_all());
+        told::drain_forced(left.into_iter().sum());
         told::drain_ended(&self.app);
     }
 
@@ -236,10 +234,6 @@ async fn taken(offer: Option<Takeover>) {
 /// The code that clients are told when the server stops: they are to come back (1012, service
 /// restart, of the IANA registry).
 const RESTART: CloseCode = CloseCode::new(1012);
-
-/// By how much the listeners would wait longer for their connections than is waited for the listeners,
-/// so that those that are still there can be counted.
-const LATER: Duration = Duration::from_secs(1);
 
 /// How long those who were accepted last may take to ask for something, once a successor accepts.
 const LATECOMERS: Duration = Duration::from_secs(5);

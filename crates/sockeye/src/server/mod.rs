@@ -397,6 +397,13 @@ impl Listening {
     /// # Errors
     /// None; accepting goes on whatever happens to single connections.
     pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
+        self.serve_and_drain(shutdown, drain).await;
+        Ok(())
+    }
+
+    /// As [`serve_until`](Self::serve_until); returns how many connections were still open at the
+    /// drain's deadline, those that other hosts have taken included.
+    pub async fn serve_and_drain(self, shutdown: impl Future, drain: Drain) -> usize {
         match self.listener {
             Some(listener) => {
                 race(pin!(shutdown), pin!(accept_all(&listener, &self.shared))).await;
@@ -406,12 +413,15 @@ impl Listening {
         let deadline = drain.deadline;
         self.phases.enter(Phase::Draining(drain));
         let all = u32::try_from(self.shared.max_connections).unwrap_or(u32::MAX);
-        if timeout(deadline, self.shared.places.acquire_many(all)).await.is_err() {
-            self.phases.enter(Phase::Dropping);
-            // Dropped tasks end at their next turn; the last of them gives its place back then.
-            let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
+        if timeout(deadline, self.shared.places.acquire_many(all)).await.is_ok() {
+            return 0;
         }
-        Ok(())
+        let left =
+            self.shared.max_connections.saturating_sub(self.shared.places.available_permits());
+        self.phases.enter(Phase::Dropping);
+        // Dropped tasks end at their next turn; the last of them gives its place back then.
+        let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
+        left
     }
 }
 
