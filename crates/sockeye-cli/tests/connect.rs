@@ -74,7 +74,7 @@ async fn a_server_that_does_not_answer_exits_with_4() {
     assert!(ended.fails_with(4).contains("--connect-timeout"));
 }
 
-// CMD-002, CMD-019
+// CMD-002, CMD-019, TLS-003
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_exits_with_5_unless_told_to_trust_it() {
     let scratch = Scratch::new("tls");

@@ -33,6 +33,8 @@ mod metrics;
 mod operated;
 #[path = "serve/operating.rs"]
 mod operating;
+#[path = "../../sockeye/tests/it/records.rs"]
+mod records;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
@@ -40,5 +42,7 @@ mod scratch;
 mod stopped;
 #[path = "serve/support.rs"]
 mod support;
+#[path = "serve/tls.rs"]
+mod tls;
 #[path = "serve/topics.rs"]
 mod topics;

@@ -51,6 +51,15 @@ impl Forger {
         roots: RootCertStore,
         version: Version,
     ) -> Self {
+        Self::try_connect(address, roots, version).await.expect("the handshake succeeds")
+    }
+
+    /// As [`connect`](Self::connect); `None` where the server ends the handshake.
+    pub(crate) async fn try_connect(
+        address: SocketAddr,
+        roots: RootCertStore,
+        version: Version,
+    ) -> Option<Self> {
         let mut provider = default_provider();
         provider.cipher_suites = vec![version.suite()];
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -61,12 +70,12 @@ impl Forger {
         config.enable_secret_extraction = true;
         let tcp = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let shaken = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()?;
         let (io, session) = shaken.into_inner();
         let secrets = session.dangerous_extract_secrets().unwrap();
         let ((sent, ours), (received, theirs)) = (secrets.tx, secrets.rx);
         let (encrypter, decrypter) = (encrypter(version, ours), decrypter(version, theirs));
-        Self { io, encrypter, decrypter, sent, received, unread: Vec::new() }
+        Some(Self { io, encrypter, decrypter, sent, received, unread: Vec::new() })
     }
 
     /// Seals a record, which is the next one then.
