@@ -42,7 +42,7 @@ pub(super) fn verifier(
         roots.add(certificate).map_err(|fault| unusable(file, fault))?;
     }
     let built = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build();
-    Ok(built.map_err(|error| unusable(file, Error::General(error.to_string())))?)
+    built.map_err(|error| unusable(file, Error::General(error.to_string())))
 }
 
 impl Clients {
