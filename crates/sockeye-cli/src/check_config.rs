@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sockeye::tls::ServerTls;
 use sockeye_server::config::Config;
+use sockeye_server::tls::{Certificates, Files};
 
 use crate::config_args::{ConfigArgs, REFUSED};
 use crate::say;
@@ -34,9 +34,7 @@ pub(crate) fn run(mut args: Args) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let (Some(cert), Some(key)) = (&config.tls.cert, &config.tls.key)
-        && let Err(error) = ServerTls::from_pem_files(cert, key)
-    {
+    if let Some(Err(error)) = Files::of(&config.tls).map(Certificates::load) {
         say::complain(&format!("sockeye: tls: {error}"));
         return ExitCode::from(REFUSED);
     }

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// The keys that concern connections.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "listen",
     "trusted_proxies",
     "proxy_protocol",
@@ -49,6 +49,7 @@ const KEYS: [&str; 12] = [
     "deflate",
     "tls.cert",
     "tls.key",
+    "tls.client_ca",
     "limits.connections",
     "limits.pending_per_ip",
     "time.drain",

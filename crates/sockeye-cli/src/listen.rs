@@ -35,7 +35,9 @@ pub(crate) async fn run<C: Configured>(args: &ConfigArgs<C>, site: Site) -> Exit
         Err(ServeError::Listen(error)) => {
             report(&format!("{error}; choose another address with --listen HOST:PORT"))
         }
-        Err(ServeError::Tls(error)) => report(&format!("{error}; check --tls-cert and --tls-key")),
+        Err(ServeError::Tls(error)) => report(&format!(
+            "{error}; check --tls-cert and --tls-key, and --tls-client-ca if it is set"
+        )),
         Err(error) => report(&error.to_string()),
     }
 }

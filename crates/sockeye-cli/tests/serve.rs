@@ -13,6 +13,8 @@ mod admin;
 mod command;
 #[path = "serve/doors.rs"]
 mod doors;
+#[path = "serve/draining.rs"]
+mod draining;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/exhausted.rs"]
@@ -39,14 +41,20 @@ mod narrow;
 mod operated;
 #[path = "serve/operating.rs"]
 mod operating;
+#[path = "../../sockeye/tests/it/records.rs"]
+mod records;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
-#[path = "serve/streams.rs"]
-mod streams;
+#[path = "serve/stopped.rs"]
+mod stopped;
 #[path = "serve/storms.rs"]
 mod storms;
+#[path = "serve/streams.rs"]
+mod streams;
 #[path = "serve/support.rs"]
 mod support;
+#[path = "serve/tls.rs"]
+mod tls;
 #[path = "serve/topics.rs"]
 mod topics;

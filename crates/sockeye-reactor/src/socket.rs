@@ -120,7 +120,8 @@ impl<S: System> Tls<S> {
             }
             self.session.read_tls(&mut Wire { system, socket: &mut self.socket })?;
             if let Err(error) = self.session.process_new_packets() {
-                // The alert that says why.
+                // The alert that says why; against floods the session has none, and gets this.
+                self.session.send_close_notify();
                 let _ = self.flush(system);
                 return Err(io::Error::new(ErrorKind::InvalidData, error));
             }

@@ -185,6 +185,11 @@ impl From<sockeye_proto::Error> for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
+        // In TLS 1.3 a server judges its client after the client's handshake is over.
+        #[cfg(feature = "rustls")]
+        if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return Self::new(ErrorKind::Tls, "TLS failed").with_source(error);
+        }
         Self::new(ErrorKind::Io, "transport failed").with_source(error)
     }
 }

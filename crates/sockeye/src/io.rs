@@ -113,8 +113,29 @@ impl AsyncRead for AnyIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_read(cx, buf))
+        match &mut self.get_mut().0 {
+            Kind::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+            #[cfg(feature = "rustls")]
+            Kind::Tls(io) => read_tls(io, cx, buf),
+            Kind::Boxed(io) => Pin::new(io).poll_read(cx, buf),
+        }
     }
+}
+
+/// Reads; a peer that breaks the rules of TLS gets an alert, whoever reads. Against floods the session
+/// has none of its own, and says close_notify.
+#[cfg(feature = "rustls")]
+fn read_tls(
+    tls: &mut tokio_rustls::TlsStream<TcpStream>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let read = ready!(Pin::new(&mut *tls).poll_read(cx, buf));
+    if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+        // Where there is no room for it, the peer sees TCP end instead.
+        let _ = Pin::new(tls).poll_shutdown(cx);
+    }
+    Poll::Ready(read)
 }
 
 impl AsyncWrite for AnyIo {

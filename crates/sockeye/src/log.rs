@@ -22,6 +22,8 @@ use sockeye_proto::handshake::Rejection;
 use sockeye_proto::{CloseInfo, Error};
 #[cfg(feature = "tracing")]
 use tracing::field::display;
+#[cfg(all(feature = "tracing", feature = "rustls"))]
+use tracing::warn;
 #[cfg(feature = "tracing")]
 use tracing::{debug, error, info};
 #[cfg(all(feature = "tracing", feature = "server"))]
@@ -125,6 +127,40 @@ pub(crate) fn http_on_tls_port(peer: SocketAddr) {
             info!(%peer, "http_on_tls_port");
         }
     }
+}
+
+/// Tells that a TLS handshake failed. A client whose certificate is none of those that are wanted is
+/// told of; all else is what scanners cause.
+#[cfg(all(feature = "server", feature = "rustls"))]
+pub(crate) fn tls_failed(error: &io::Error, peer: SocketAddr) {
+    #[cfg(feature = "tracing")]
+    {
+        use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+        static PEERS: Rarely = Rarely::new();
+        let fault = error.get_ref().and_then(|fault| fault.downcast_ref::<rustls::Error>());
+        match fault {
+            Some(InvalidCertificate(_) | NoCertificatesPresented) => {
+                if enabled!(Level::INFO) && PEERS.admit(peer.ip(), Instant::now()) {
+                    info!(%peer, %error, "tls.client_refused");
+                }
+            }
+            _ => debug!(%peer, %error, "tls.handshake_failed"),
+        }
+    }
+}
+
+/// Tells that a client will trust any server.
+#[cfg(feature = "rustls")]
+pub(crate) fn certificates_not_verified() {
+    #[cfg(feature = "tracing")]
+    warn!("tls.verification_off");
+}
+
+/// Tells that a client trusts a server whose certificate it has not checked.
+#[cfg(feature = "rustls")]
+pub(crate) fn certificate_not_verified(server: &rustls::pki_types::ServerName<'_>) {
+    #[cfg(feature = "tracing")]
+    warn!(server = %server.to_str(), "tls.not_verified");
 }
 
 /// Tells that code of the application panicked and others are served on.

@@ -6,12 +6,16 @@ use std::sync::Arc;
 #[cfg(feature = "client")]
 use std::sync::OnceLock;
 
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+#[cfg(feature = "client")]
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log;
 
 pub use rustls;
 
@@ -39,11 +43,39 @@ impl Tls {
         Ok(Self::Custom(Arc::new(config)))
     }
 
-    /// Trusts anyone: the traffic is encrypted, but who reads it is not known. For tests only.
+    /// Presents a certificate to servers that ask for one: its chain and its private key, of PEM
+    /// files.
+    ///
+    /// # Errors
+    /// A file that cannot be read, holds nothing of the kind, or a key that is not the
+    /// certificate's; or the certificates of the operating system cannot be had.
+    #[cfg(feature = "client")]
+    pub fn with_certificate(
+        self,
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self> {
+        let (chain, key) = (read_certificates(certificate.as_ref())?, read_key(key.as_ref())?);
+        let mut config = ClientConfig::clone(&*self.config()?);
+        let pair = CertifiedKey::from_der(chain, key, config.crypto_provider());
+        let pair = pair.map_err(|error| tls_error("certificate and key", error))?;
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
+        Ok(Self::Custom(Arc::new(config)))
+    }
+
+    /// Trusts anyone: the traffic is encrypted, but who reads it is not known. For tests only. With
+    /// the feature `tracing` this is warned of, and so is each connection.
+    ///
+    /// # Errors
+    /// The TLS library has no protocol version that it can speak.
     pub fn dangerous_no_verification() -> Result<Self> {
+        log::certificates_not_verified();
         let verifier = Arc::new(danger::TrustAnyone::new(provider()));
         let config = client_config()?.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(Self::Custom(Arc::new(config.with_no_client_auth())))
+        let mut config = config.with_no_client_auth();
+        // A session that is resumed would be a connection without a warning.
+        config.resumption = Resumption::disabled();
+        Ok(Self::Custom(Arc::new(config)))
     }
 
     /// Returns the configuration, for other connections to the same server.
@@ -83,9 +115,7 @@ impl ServerTls {
     /// certificate's.
     pub fn from_pem_files(certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let chain = read_certificates(certificate.as_ref())?;
-        let key = key.as_ref();
-        let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| tls_error(&format!("private key {}", key.display()), error))?;
+        let key = read_key(key.as_ref())?;
         let versions = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| tls_error("configuration", error))?;
@@ -153,6 +183,11 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(certificates)
 }
 
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| tls_error(&format!("private key {}", path.display()), error))
+}
+
 fn tls_error(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Tls, format!("TLS {what}")).with_source(error)
 }
@@ -164,6 +199,8 @@ mod danger {
     use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+
+    use crate::log;
 
     /// Accepts every certificate, but still checks that the server holds its key.
     #[derive(Debug)]
@@ -180,10 +217,11 @@ mod danger {
             &self,
             _: &CertificateDer<'_>,
             _: &[CertificateDer<'_>],
-            _: &ServerName<'_>,
+            name: &ServerName<'_>,
             _: &[u8],
             _: UnixTime,
         ) -> Result<ServerCertVerified, Error> {
+            log::certificate_not_verified(name);
             Ok(ServerCertVerified::assertion())
         }
 

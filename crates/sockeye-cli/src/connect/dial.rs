@@ -30,6 +30,7 @@ pub(super) async fn dial(args: &Args) -> Result<WebSocket, Failure> {
     }
     match timeout(args.connect_timeout, request.with_response()).await {
         Ok(Ok((ws, response))) => {
+            args.tls.warn_of(&args.full_url());
             if args.verbose {
                 show_head(
                     &format!("{:?} {}", response.version(), response.status()),

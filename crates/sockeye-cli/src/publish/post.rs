@@ -23,6 +23,7 @@ use super::args::{Args, Credential};
 use super::messages::Payload;
 use crate::client::endpoint::Endpoint;
 use crate::client::exit::{Exit, Failure};
+use crate::client::tls::TlsArgs;
 
 /// Posts to one topic.
 pub(super) struct Poster {
@@ -32,6 +33,7 @@ pub(super) struct Poster {
     headers: HeaderMap,
     /// `None` where the URL is without TLS.
     tls: Option<TlsConnector>,
+    flags: TlsArgs,
     connection: Option<SendRequest<Full<Bytes>>>,
     /// What drives the connection; it ends with this.
     driver: JoinSet<hyper::Result<()>>,
@@ -83,7 +85,15 @@ impl Poster {
             None
         };
         let target = endpoint.topic(&args.topic);
-        Ok(Self { endpoint, target, headers, tls, connection: None, driver: JoinSet::new() })
+        Ok(Self {
+            endpoint,
+            target,
+            headers,
+            tls,
+            flags: args.server.tls.clone(),
+            connection: None,
+            driver: JoinSet::new(),
+        })
     }
 
     /// Posts a message under a key, and returns the answer.
@@ -151,6 +161,7 @@ impl Poster {
                 let name = ServerName::try_from(name).map_err(|error| lost("host name", &error))?;
                 let stream = tls.connect(name, tcp).await;
                 let stream = stream.map_err(|error| lost("TLS failed", &error))?;
+                self.flags.warn_of(&format!("https://{}", url.authority()));
                 self.shake_hands(stream).await
             }
         }

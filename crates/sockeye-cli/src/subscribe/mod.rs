@@ -173,6 +173,7 @@ impl<'a> Subscriber<'a> {
             Err(error) => return Ok(Some(Refusal::of_error(&error))),
         }
         self.was_open = true;
+        self.args.server.tls.warn_of(&self.url);
         self.backoff.opened(Instant::now());
         self.follower.connected();
         Ok(self.receive().await.err())

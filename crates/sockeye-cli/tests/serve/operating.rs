@@ -308,3 +308,40 @@ async fn successor_that_fails_to_start_leaves_the_old_server_serving() {
     served.signal(Signal::TERM);
     assert_eq!(served.end().await.code, Some(0));
 }
+
+// SIG-017
+#[tokio::test]
+async fn path_of_takeover_that_cannot_be_used_is_one_line_that_names_it() {
+    let scratch = Scratch::new("path");
+    let file = scratch.write("file", "precious");
+    let below_file = format!("{file}/takeover.sock");
+    let (missing, long) = (scratch.path("no/takeover.sock"), scratch.path(&"x".repeat(120)));
+    let unwritable = "/proc/takeover.sock".to_owned();
+    for path in [&file, &below_file, &missing, &long, &unwritable] {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--takeover", path];
+        let ended = crate::support::run(&args).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        let told: Vec<_> = ended.stderr.lines().collect();
+        assert!(matches!(told[..], [line] if line.starts_with("sockeye: takeover: ")), "{told:?}");
+        assert!(told[0].contains(path.as_str()), "{told:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+// SIG-017
+#[tokio::test]
+async fn path_that_a_killed_server_left_is_taken_by_the_next() {
+    let scratch = Scratch::new("stale");
+    let path = scratch.path("takeover.sock");
+    let args = ["serve", "--takeover", &path];
+    Served::start(&args).await.kill().await;
+    assert!(std::path::Path::new(&path).exists(), "it is left behind");
+    let served = Served::start(&args).await;
+    assert!(get(served.address).await.unwrap().starts_with("HTTP/1.1 200 "));
+    // It is the new one's now, for its own successor.
+    let next = Served::start(&args).await;
+    assert_eq!(next.address, served.address);
+    assert_eq!(served.end().await.code, Some(0));
+    next.signal(Signal::TERM);
+    assert_eq!(next.end().await.code, Some(0));
+}

@@ -77,6 +77,9 @@ impl Config {
         match (&self.tls.cert, &self.tls.key) {
             (Some(_), None) => Err(ConfigError::of("tls.cert", "needs tls.key")),
             (None, Some(_)) => Err(ConfigError::of("tls.key", "needs tls.cert")),
+            (None, None) if self.tls.client_ca.is_some() => {
+                Err(ConfigError::of("tls.client_ca", "needs tls.cert and tls.key"))
+            }
             _ => Ok(()),
         }
     }

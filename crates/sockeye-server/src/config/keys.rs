@@ -135,6 +135,14 @@ static KEYS: &[Key<Config>] = &[
         "Private key of the certificate, PEM"
     ),
     key!(
+        tls.client_ca,
+        Live,
+        Kind::Text(FILE),
+        "SOCKEYE_TLS_CLIENT_CA",
+        "tls-client-ca",
+        "Authorities of clients' certificates, PEM; clients without one of theirs are refused"
+    ),
+    key!(
         auth.cookie,
         Live,
         Kind::Text("the name of a cookie"),

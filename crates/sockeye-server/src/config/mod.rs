@@ -68,7 +68,7 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// Whether back ends on other machines may be asked without TLS; default no.
     pub insecure_http: bool,
-    /// Certificate and key, for `wss` and `https`.
+    /// Certificate and key, for `wss` and `https`, and whose clients come in.
     pub tls: Tls,
     /// Who may come in.
     pub auth: AuthConfig,
@@ -82,13 +82,15 @@ pub struct Config {
     pub log: Log,
 }
 
-/// Files for TLS: both, or none for `ws` and `http`.
+/// Files for TLS: a certificate and its key, or neither for `ws` and `http`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tls {
     /// The certificate chain, PEM.
     pub cert: Option<PathBuf>,
     /// Its private key, PEM.
     pub key: Option<PathBuf>,
+    /// Authorities, PEM: clients need a certificate of one of them; default none.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Who may come in: whoever has a good token, whom a back end lets in, or, if neither is

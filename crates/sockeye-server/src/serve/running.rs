@@ -19,7 +19,7 @@ use crate::metrics::Count;
 use crate::signals::{Asked, Signals};
 use crate::systemd::Notifier;
 use crate::takeover::Takeover;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Files};
 
 /// A server that accepts connections.
 pub(super) struct Running {
@@ -131,14 +131,12 @@ impl Running {
         self.app.clients.stop(over);
         let mut draining = JoinSet::new();
         for one in self.listening {
-            let drain = Drain::new(RESTART, over, deadline.saturating_add(LATER));
-            draining.spawn(one.serve_until(std::future::ready(()), drain));
+            let drain = Drain::new(RESTART, over, deadline);
+            draining.spawn(one.serve_and_drain(std::future::ready(()), drain));
         }
         let closing = self.app.plane.close_over(RESTART, over);
-        let ended = async { tokio::join!(closing, draining.join_all()) };
-        if timeout(deadline, ended).await.is_err() {
-            told::drain_forced(&self.app);
-        }
+        let ((), left) = tokio::join!(closing, draining.join_all());
+        told::drain_forced(left.into_iter().sum());
         told::drain_ended(&self.app);
     }
 
@@ -156,10 +154,9 @@ impl Running {
         self.notifier.reloading();
         self.app.reload(config.and_then(|config| self.given.apply(config)));
         if let Some(certificates) = &self.certificates {
-            let config = self.app.config();
-            let reloaded = match (&config.tls.cert, &config.tls.key) {
-                (Some(cert), Some(key)) => certificates.reload_from(cert, key),
-                _ => certificates.reload(),
+            let reloaded = match Files::of(&self.app.config().tls) {
+                Some(files) => certificates.reload_from(files),
+                None => certificates.reload(),
             };
             match reloaded {
                 Ok(()) => tracing::info!("tls.reloaded"),
@@ -249,10 +246,6 @@ const RESTART: CloseCode = CloseCode::new(1012);
 
 /// How many clients take leave in a second, unless that would take too long.
 const LEAVING: u32 = 1_000;
-
-/// By how much the listeners would wait longer for their connections than is waited for the listeners,
-/// so that those that are still there can be counted.
-const LATER: Duration = Duration::from_secs(1);
 
 /// How long those who were accepted last may take to ask for something, once a successor accepts.
 const LATECOMERS: Duration = Duration::from_secs(5);

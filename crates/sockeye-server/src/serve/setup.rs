@@ -10,7 +10,7 @@ use super::{ServeError, http};
 use crate::app::App;
 use crate::config::Config;
 use crate::plane::Asked;
-use crate::tls::{CertificateError, Certificates};
+use crate::tls::{CertificateError, Certificates, Files};
 use crate::{door, pages};
 
 /// What is served.
@@ -53,10 +53,7 @@ pub(super) async fn listen(
 /// # Errors
 /// It can't be used.
 pub(super) fn certificates(config: &Config) -> Result<Option<Certificates>, CertificateError> {
-    match (&config.tls.cert, &config.tls.key) {
-        (Some(cert), Some(key)) => Certificates::load(cert, key).map(Some),
-        _ => Ok(None),
-    }
+    Files::of(&config.tls).map(Certificates::load).transpose()
 }
 
 /// Returns the scheme of the URLs.

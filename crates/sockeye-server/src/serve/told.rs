@@ -31,9 +31,8 @@ pub(super) fn drain_began(app: &App, over: Duration, deadline: Duration) {
     tracing::info!(connections, ?over, ?deadline, "drain.begin");
 }
 
-/// Tells that some were still there when the time was over, and were not waited for.
-pub(super) fn drain_forced(app: &App) {
-    let n = app.clients.len();
+/// Tells that `n` connections were still there when the time was over, and were not waited for.
+pub(super) fn drain_forced(n: usize) {
     if n > 0 {
         tracing::warn!(n, "drain.forced");
     }

@@ -222,6 +222,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
 
+    // SIG-017
     #[tokio::test]
     async fn other_end_that_is_of_another_user_is_not_talked_to() {
         let ours = rustix::process::geteuid().as_raw();

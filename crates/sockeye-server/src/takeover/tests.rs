@@ -250,6 +250,7 @@ async fn no_step_waits_for_ever() {
     assert!(!life.ending.is_finished());
 }
 
+// SIG-017
 #[tokio::test]
 async fn path_is_the_users_alone_and_a_stale_one_is_replaced() {
     let place = Place::new("path");
@@ -270,6 +271,7 @@ async fn path_is_the_users_alone_and_a_stale_one_is_replaced() {
     assert_eq!(place.around(), 0);
 }
 
+// SIG-017
 #[tokio::test]
 async fn what_is_no_socket_is_neither_asked_nor_replaced() {
     let place = Place::new("file");

@@ -13,6 +13,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 
+mod clients;
 mod hello;
 
 /// A directory with a certificate and its key, which goes away with the test.
@@ -39,8 +40,12 @@ impl Folder {
         self.write("key.pem", &pair.signing_key.serialize_pem());
     }
 
+    fn files(&self) -> Files {
+        Files::new(self.path("cert.pem"), self.path("key.pem"))
+    }
+
     fn load(&self) -> Result<Certificates, CertificateError> {
-        Certificates::load(self.path("cert.pem"), self.path("key.pem"))
+        Certificates::load(self.files())
     }
 }
 
@@ -105,12 +110,8 @@ async fn accept(certificates: &Certificates) -> std::net::SocketAddr {
 
 /// Makes a configuration as `server_tls` is, which shows what is in it.
 fn config(certificates: &Certificates) -> Arc<ServerConfig> {
-    let config = ServerConfig::builder_with_provider(certificates.provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(certificates.current.clone());
-    Arc::new(config)
+    let Certificates { provider, current, clients, .. } = certificates;
+    Arc::new(configure(provider, current, clients).unwrap())
 }
 
 async fn connect(
@@ -205,11 +206,11 @@ fn other_files_are_taken_only_if_they_are_good() {
     let is = |pair: &Made<KeyPair>| {
         certificates.current.0.read().unwrap().cert == [pair.cert.der().clone()]
     };
-    assert!(certificates.reload_from(other.path("cert.pem"), other.path("key.pem")).is_err());
+    assert!(certificates.reload_from(other.files()).is_err());
     certificates.reload().unwrap();
     assert!(is(&old));
     other.install(&new);
-    certificates.reload_from(other.path("cert.pem"), other.path("key.pem")).unwrap();
+    certificates.reload_from(other.files()).unwrap();
     assert!(is(&new));
     drop(folder);
     certificates.reload().unwrap();

@@ -276,13 +276,18 @@ pub(super) async fn welcome<S: Io>(io: &mut S, accepted: &Accepted) -> std::io::
     io.flush().await
 }
 
-/// Answers with a refusal and closes. What the peer still sends is read for a moment: a transport
-/// that is closed over unread bytes resets, and the answer could be lost.
-pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, rejection: &Rejection) {
+/// Answers with a refusal and closes.
+pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(io: S, rejection: &Rejection) {
     let mut answer = Vec::new();
     rejection.write(&mut answer);
+    part(io, &answer).await;
+}
+
+/// Writes the last bytes and closes. What the peer still sends is read for a moment: a transport
+/// that is closed over unread bytes resets, and what was written last could be lost.
+pub(super) async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, last: &[u8]) {
     let _ = timeout(ANSWER, async {
-        io.write_all(&answer).await?;
+        io.write_all(last).await?;
         io.shutdown().await?;
         let mut scrap = [0; 1024];
         while io.read(&mut scrap).await? > 0 {}

@@ -7,6 +7,8 @@ mod acceptor;
 mod callbacks;
 mod doorstep;
 mod drain;
+#[cfg(feature = "rustls")]
+mod encrypt;
 mod handover;
 mod http;
 mod incoming;
@@ -395,6 +397,13 @@ impl Listening {
     /// # Errors
     /// None; accepting goes on whatever happens to single connections.
     pub async fn serve_until(self, shutdown: impl Future, drain: Drain) -> Result<()> {
+        self.serve_and_drain(shutdown, drain).await;
+        Ok(())
+    }
+
+    /// As [`serve_until`](Self::serve_until); returns how many connections were still open at the
+    /// drain's deadline, those that other hosts have taken included.
+    pub async fn serve_and_drain(self, shutdown: impl Future, drain: Drain) -> usize {
         match self.listener {
             Some(listener) => {
                 race(pin!(shutdown), pin!(accept_all(&listener, &self.shared))).await;
@@ -404,12 +413,15 @@ impl Listening {
         let deadline = drain.deadline;
         self.phases.enter(Phase::Draining(drain));
         let all = u32::try_from(self.shared.max_connections).unwrap_or(u32::MAX);
-        if timeout(deadline, self.shared.places.acquire_many(all)).await.is_err() {
-            self.phases.enter(Phase::Dropping);
-            // Dropped tasks end at their next turn; the last of them gives its place back then.
-            let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
+        if timeout(deadline, self.shared.places.acquire_many(all)).await.is_ok() {
+            return 0;
         }
-        Ok(())
+        let left =
+            self.shared.max_connections.saturating_sub(self.shared.places.available_permits());
+        self.phases.enter(Phase::Dropping);
+        // Dropped tasks end at their next turn; the last of them gives its place back then.
+        let _ = timeout(LAST_TURN, self.shared.places.acquire_many(all)).await;
+        left
     }
 }
 
@@ -569,28 +581,16 @@ impl Shared {
 
     #[cfg(feature = "rustls")]
     async fn encrypt(&self, tcp: TcpStream, peer: SocketAddr) -> Option<AnyIo> {
-        let Some(acceptor) = &self.tls else { return Some(tcp.into()) };
-        // Only a look: whatever it is, the TLS library answers it.
-        let mut first = [0; 4];
-        let count = tcp.peek(&mut first).await.ok()?;
-        if first.get(..count).is_some_and(begins_http) {
-            log::http_on_tls_port(peer);
+        match &self.tls {
+            Some(acceptor) => encrypt::encrypt(acceptor, tcp, peer).await,
+            None => Some(tcp.into()),
         }
-        let tls = acceptor.accept(tcp).await.ok()?;
-        Some(tokio_rustls::TlsStream::from(tls).into())
     }
 
     #[cfg(not(feature = "rustls"))]
     async fn encrypt(&self, tcp: TcpStream, _: SocketAddr) -> Option<AnyIo> {
         Some(tcp.into())
     }
-}
-
-/// Whether bytes that are no TLS look like the method of an HTTP request.
-#[cfg(feature = "rustls")]
-fn begins_http(bytes: &[u8]) -> bool {
-    let is_of_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b' ';
-    bytes.first().is_some_and(u8::is_ascii_uppercase) && bytes.iter().all(is_of_method)
 }
 
 /// Whether a request is the first thing that clients send.

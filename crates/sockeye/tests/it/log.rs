@@ -17,22 +17,22 @@ use crate::support::{From, REQUEST, Raw, TEXT, echo, raw_client, start, whole, w
 /// What was logged on this thread, where the runtime of a test has all its tasks: level, event and
 /// fields.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    fn start() -> (Self, DefaultGuard) {
+    pub(crate) fn start() -> (Self, DefaultGuard) {
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
     }
 
     /// Returns the events that contain `part`.
-    fn with(&self, part: &str) -> Vec<String> {
+    pub(crate) fn with(&self, part: &str) -> Vec<String> {
         self.0.lock().unwrap().iter().filter(|event| event.contains(part)).cloned().collect()
     }
 
     /// Waits until an event contains `part`, and returns it.
-    async fn wait(&self, part: &str) -> String {
+    pub(crate) async fn wait(&self, part: &str) -> String {
         loop {
             if let Some(event) = self.with(part).pop() {
                 return event;

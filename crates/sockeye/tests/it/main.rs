@@ -32,6 +32,8 @@ mod other_heads;
 mod others;
 mod panics;
 mod proxies;
+#[cfg(feature = "rustls")]
+mod records;
 mod redirect;
 mod run;
 mod split;
@@ -40,5 +42,13 @@ mod streams;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "rustls")]
+mod tls_client;
+#[cfg(feature = "rustls")]
+mod tls_floods;
+#[cfg(feature = "rustls")]
+mod tls_hello;
+#[cfg(all(feature = "rustls", feature = "tracing"))]
+mod tls_log;
 #[cfg(feature = "deflate")]
 mod window;

@@ -17,9 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{From, REQUEST, Raw, TEXT, echo, start, whole};
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Issuer {
+pub(crate) fn authority() -> Issuer {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
@@ -59,25 +59,35 @@ pub(crate) fn any_certificate() -> ServerTls {
     self_signed(&["localhost"])
 }
 
-/// A server's configuration for `localhost`, and the roots that trust it.
+/// A server's configuration for `localhost`, and a client's that trusts it.
 pub(crate) fn pair() -> (ServerTls, Arc<rustls::ClientConfig>) {
+    let (roots, tls) = roots_and_server();
+    (tls, Arc::new(trusting_config(roots)))
+}
+
+/// A server's configuration for `localhost`, and the roots that trust it.
+pub(crate) fn roots_and_server() -> (RootCertStore, ServerTls) {
     let issuer = authority();
     let mut roots = RootCertStore::empty();
     roots.add(issuer.der().clone()).unwrap();
+    (roots, server_tls(&issuer, &["localhost"], |_| {}))
+}
+
+/// A client's configuration with these roots.
+pub(crate) fn trusting_config(roots: RootCertStore) -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    (server_tls(&issuer, &["localhost"], |_| {}), Arc::new(config))
+        .with_no_client_auth()
 }
 
 /// A file that goes away with the test.
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn new(name: &str, content: &str) -> Self {
+    pub(crate) fn new(name: &str, content: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sockeye-{}-{name}", std::process::id()));
         std::fs::write(&path, content).unwrap();
         Self(path)
@@ -90,12 +100,12 @@ impl Drop for File {
     }
 }
 
-fn trusting(issuer: &Issuer, name: &str) -> Client {
+pub(crate) fn trusting(issuer: &Issuer, name: &str) -> Client {
     let roots = File::new(name, &issuer.pem());
     Client::builder().tls(Tls::with_roots(&roots.0).unwrap()).build()
 }
 
-async fn echoes(mut ws: WebSocket) {
+pub(crate) async fn echoes(mut ws: WebSocket) {
     ws.send("x".repeat(100_000)).await.unwrap();
     assert_eq!(ws.recv().await.unwrap().unwrap().as_bytes().len(), 100_000);
     assert!(ws.close(CloseCode::NORMAL, "").await.unwrap().clean);

@@ -76,6 +76,7 @@ fn file_with_a_fault_is_refused_by_file_line_and_message() {
             "f:1: the file begins with a byte order mark; save it as UTF-8 without one",
         ),
         ("[tls]\ncert = 'a'", "f:2: tls.cert: needs tls.key"),
+        ("[tls]\nclient_ca = 'a'", "f:2: tls.client_ca: needs tls.cert and tls.key"),
         (
             "admin = '127.0.0.1:8080'",
             "f:1: admin: 127.0.0.1:8080 is in `listen` too; it needs its own port",
