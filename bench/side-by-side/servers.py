@@ -1,6 +1,7 @@
 """The four servers: how each is started, published to and followed. What a probe must not know stands here.
 
-All keep 100 messages of a topic for five minutes (20 for topics that begin with "small"), in memory if they can.
+All keep 100 messages of a topic for five minutes (20 for topics that begin with "small"), in memory. Mercure keeps 100 of
+all topics together, without a time, in a file: its form in memory keeps none.
 """
 
 import base64
@@ -16,7 +17,7 @@ import tempfile
 import time
 import urllib.parse
 
-from wire import Ended, Events, WebSocket, answer, ask
+from wire import Ended, Events, WebSocket, answer
 
 SECRET = "a-secret-of-more-than-thirty-two-bytes"
 
@@ -48,6 +49,7 @@ class Server:
     variable = ""
     default = ""
     forms = ()
+    small = 20
 
     def __init__(self, cpu=None):
         program = os.environ.get(self.variable, self.default)
@@ -115,6 +117,12 @@ class Server:
                 pass
         return found
 
+    def version(self):
+        """What the program says it is."""
+        flag = {"nchan": "-v", "centrifugo": "version"}.get(self.name, "--version")
+        done = subprocess.run([self.program, flag], capture_output=True, text=True, timeout=10, cwd=self.directory)
+        return (done.stdout + done.stderr).strip().split("\n")[-1]
+
     def signal(self, number):
         self.process.send_signal(number)
 
@@ -122,7 +130,7 @@ class Server:
         """Publishes by HTTP; returns (status, body)."""
         raise NotImplementedError
 
-    def follow(self, form, topic, cursor=None, **options):
+    def follow(self, form, topic, cursor=None, settle=True, **options):
         """Subscribes, live from here or behind a cursor, and returns a Subscription."""
         raise NotImplementedError
 
@@ -263,7 +271,7 @@ class Sockeye(Server):
         status, _, body = answer(self.address, "POST", f"/t/{topic}", headers, data.encode())
         return status, body.decode()
 
-    def follow(self, form, topic, cursor=None, presence=False, **options):
+    def follow(self, form, topic, cursor=None, presence=False, settle=True, **options):
         since = f"?since={cursor}" if cursor else ""
         if form == "events":
             stream = EventStream(Events(self.address, f"/t/{topic}{since}", **options), cursor)
@@ -308,32 +316,37 @@ class Nchan(Server):
         )
         return (
             f"load_module {module};\nuser root;\nworker_processes 1;\ndaemon off;\npid {self.directory}/pid;\n"
-            "worker_rlimit_nofile 50000;\nevents { worker_connections 20000; }\n"
+            "events { worker_connections 20000; }\n"
             f"http {{ access_log off; client_body_temp_path {self.directory}/body; keepalive_requests 1000000;\n"
             f"server {{ listen 127.0.0.1:{self.port} backlog=4096;\n{paths}"
-            "location = /meta { nchan_subscriber; nchan_channel_id meta; nchan_channel_event_string \"$nchan_channel_event $nchan_channel_id\"; }\n"
+            "location = /meta { nchan_subscriber; nchan_channel_group meta; nchan_channel_id meta; }\n"
             "location = /status { nchan_stub_status; } } }\n"
         )
 
     def command(self):
         return [self.program, "-p", self.directory, "-e", "stderr", "-c", self.file("nginx.conf", self.config())]
 
+    def version(self):
+        package = ["dpkg-query", "-W", "-f", "${Package} ${Version}", "libnginx-mod-nchan"]
+        done = subprocess.run(package, capture_output=True, text=True, timeout=10)
+        return f"{super().version()}, {done.stdout or 'nchan of unknown version'}"
+
     def publish(self, topic, data, key=None):
         headers = {"Content-Type": "text/plain", "Accept": "text/json", **({"Idempotency-Key": key} if key else {})}
         status, _, body = answer(self.address, "POST", f"/pub/{topic}", headers, data.encode())
         return status, body.decode()
 
-    def follow(self, form, topic, cursor=None, **options):
+    def follow(self, form, topic, cursor=None, settle=True, **options):
         path = f"/sub/{topic}" + (f"?last_event_id={urllib.parse.quote(cursor)}" if cursor else "")
         if form == "events":
-            return self.settled(EventStream(Events(self.address, path, **options), cursor))
+            return self.settled(EventStream(Events(self.address, path, **options), cursor), settle)
         if form == "websocket":
-            return self.settled(Plain(WebSocket(self.address, path, **options), cursor))
-        return self.settled(Meta(WebSocket(self.address, path, protocol="ws+meta.nchan", **options), cursor))
+            return self.settled(Plain(WebSocket(self.address, path, **options), cursor), settle)
+        return self.settled(Meta(WebSocket(self.address, path, protocol="ws+meta.nchan", **options), cursor), settle)
 
-    def settled(self, subscription):
+    def settled(self, subscription, settle):
         """Gives it the moment after which it has subscribed: the answer comes before."""
-        time.sleep(0.05)
+        time.sleep(0.05 if settle else 0)
         return subscription
 
 
@@ -383,7 +396,7 @@ class Centrifugo(Server):
         status, _, body = answer(self.address, "POST", "/api/publish", headers, json.dumps(command).encode())
         return status, body.decode()
 
-    def follow(self, form, topic, cursor=None, user="ann", **options):
+    def follow(self, form, topic, cursor=None, user="ann", settle=True, **options):
         channel = self.channel(topic)
         recover = {"recover": True, "epoch": cursor[0], "offset": cursor[1]} if cursor else {}
         if form.startswith("events"):
@@ -406,6 +419,7 @@ class Mercure(Server):
     forms = ("events",)
     fan_out = {"events": "events"}
     hub = "/.well-known/mercure"
+    small = 100
 
     def command(self):
         return [
@@ -424,7 +438,7 @@ class Mercure(Server):
         status, _, body = answer(self.address, "POST", self.hub, headers, urllib.parse.urlencode(form).encode())
         return status, body.decode()
 
-    def follow(self, form, topic, cursor=None, **options):
+    def follow(self, form, topic, cursor=None, settle=True, **options):
         headers = {"Last-Event-ID": cursor} if cursor else {}
         stream = EventStream(Events(self.address, f"{self.hub}?topic={topic}", headers, **options), cursor)
         answered = stream.link.connection.headers.get("last-event-id")
