@@ -119,12 +119,16 @@ class Server:
 
     def version(self):
         """What the program says it is."""
-        flag = {"nchan": "-v", "centrifugo": "version"}.get(self.name, "--version")
+        flag = {"nchan": "-v", "sockeye": "--version"}.get(self.name, "version")
         done = subprocess.run([self.program, flag], capture_output=True, text=True, timeout=10, cwd=self.directory)
         return (done.stdout + done.stderr).strip().split("\n")[-1]
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def reload(self):
+        """Has it read its configuration again."""
+        self.signal(signal.SIGHUP)
 
     def publish(self, topic, data, **options):
         """Publishes by HTTP; returns (status, body)."""
@@ -421,13 +425,36 @@ class Mercure(Server):
     hub = "/.well-known/mercure"
     small = 100
 
+    def config(self):
+        return f"""{{
+            admin 127.0.0.1:{self.second_port}
+            persist_config off
+            storage file_system {self.directory}
+            metrics
+        }}
+        http://127.0.0.1:{self.port} {{
+            bind 127.0.0.1
+            encode zstd gzip
+            mercure {{
+                publisher_jwt {SECRET}
+                subscriber_jwt {SECRET}
+                anonymous
+                subscriptions
+                transport bolt {{
+                    path {self.directory}/updates.db
+                    size 100
+                    cleanup_frequency 1
+                }}
+            }}
+            respond "Not Found" 404
+        }}
+        """
+
+    def reload(self):
+        self.signal(signal.SIGUSR1)
+
     def command(self):
-        return [
-            self.program,
-            *("--addr", f"127.0.0.1:{self.port}", "--jwt-key", SECRET, "--allow-anonymous", "--subscriptions"),
-            *("--transport-url", f"bolt://{self.directory}/updates.db?size=100&cleanup_frequency=1"),
-            *("--metrics-enabled", "--metrics-addr", f"127.0.0.1:{self.second_port}"),
-        ]
+        return [self.program, "run", "--config", self.file("Caddyfile", self.config())]
 
     def publish(self, topic, data, key=None):
         headers = {

@@ -19,6 +19,7 @@ class Connection:
     """A connection, and what has been read from it and not yet used."""
 
     def __init__(self, address, small_window=False):
+        self.address = address
         self.socket = socket.socket()
         if small_window:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -128,7 +129,7 @@ def ask(address, method, path, headers=(), body=None):
 
 
 def send_request(connection, method, path, headers=(), body=None):
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in dict(headers).items())]
+    lines = [f"{method} {path} HTTP/1.1", "Host: {}:{}".format(*connection.address), *(f"{name}: {value}" for name, value in dict(headers).items())]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     connection.send("\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b""))

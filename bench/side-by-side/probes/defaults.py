@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import wire
-from servers import free_port
+from servers import SECRET, free_port
 
 EVIL = {"Origin": "https://elsewhere.example"}
 
@@ -64,8 +64,11 @@ def centrifugo(server):
 
 
 def mercure(server):
+    """The smallest Caddyfile of its documentation, without TLS."""
     port = free_port()
-    command = [server.program, "--addr", f":{port}", "--jwt-key", "x" * 40]
+    text = f"{{\n admin off\n persist_config off\n storage file_system {server.directory}/bare\n}}\n"
+    text += f"http://:{port} {{\n mercure {{\n publisher_jwt {SECRET}\n subscriber_jwt {SECRET}\n }}\n}}\n"
+    command = [server.program, "run", "--adapter", "caddyfile", "--config", server.file("bare.caddy", text)]
     with running(command, server):
         address = ("127.0.0.1", port)
         form = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -15,5 +15,8 @@ def probe(server):
     status, headers, body = wire.answer(address, "GET", path)
     lines = [line for line in body.decode().split("\n") if line and not line.startswith("#")]
     names = sorted({line.split("{")[0].split(" ")[0] for line in lines})
-    own = [name for name in names if not name.startswith(("go_", "process_", "promhttp_"))]
-    return {"status": status, "type": headers.get("content-type"), "series of its own": len(own), "names": own, "text": body.decode()[:400] if server.name == "nchan" else None}
+    own = [name for name in names if not name.startswith(("go_", "process_", "promhttp_", "caddy_"))]
+    kind = headers.get("content-type")
+    if server.name == "nchan":
+        return {"status": status, "type": kind, "text": body.decode()}
+    return {"status": status, "type": kind, "series of its own": len(own), "names": own}

@@ -1,9 +1,11 @@
-"""Does SIGHUP keep connections, and what do clients see at SIGTERM (and at nginx's graceful SIGQUIT)?"""
+"""Does reading the configuration again keep connections and messages, and what do clients see at SIGTERM (and at nginx's graceful SIGQUIT)?"""
 
 import signal
 import time
 
 import wire
+
+from . import recovery
 
 
 def end_of(follower, patience):
@@ -24,7 +26,10 @@ def end_of(follower, patience):
 
 def reload(server):
     followers = {form: server.follow(form, "r") for form in server.forms}
-    server.signal(signal.SIGHUP)
+    cursors = {form: recovery.seeded(server, form, f"kept{number}") for number, form in enumerate(server.forms)}
+    for number in range(len(server.forms)):
+        server.publish(f"kept{number}", "before the reload")
+    server.reload()
     time.sleep(1.5)
     if server.process.poll() is not None:
         return {"the server": f"has ended with {server.process.poll()}"}
@@ -38,6 +43,11 @@ def reload(server):
         found["publish"] = repr(refused)
     for form, follower in followers.items():
         found[form] = follower.all(1) + follower.told
+    if cursors[server.forms[-1]]:
+        last = len(server.forms) - 1
+        time.sleep(1.2)
+        server.publish(f"kept{last}", "after the reload")
+        found["one that comes back"] = recovery.back(server, server.forms[-1], f"kept{last}", cursors[server.forms[-1]])
     return found
 
 
@@ -56,7 +66,7 @@ def stop(server, number):
 
 
 def probe(server):
-    found = {"SIGHUP": reload(server)}
+    found = {"reload": reload(server)}
     names = ["SIGTERM"] + (["SIGQUIT"] if server.name == "nchan" else [])
     for name in names:
         server.kill()
