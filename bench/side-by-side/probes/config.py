@@ -24,8 +24,12 @@ def probe(server):
         except RuntimeError as refused:
             found["start"] = str(refused)
         return found
-    path = server.file("Badfile", server.config().replace("anonymous", "anonimous").replace("updates", "other"))
-    return ran([server.program, "validate", "--adapter", "caddyfile", "--config", path])
+    apart = server.config().replace("updates", "other")
+    found = {}
+    for word, wrong in (("anonymous", "anonimous"), ("encode", "encood")):
+        path = server.file("Badfile", apart.replace(word, wrong))
+        found[wrong] = ran([server.program, "validate", "--adapter", "caddyfile", "--config", path])
+    return found
 
 
 def ran(command):
