@@ -9,6 +9,7 @@ import statistics
 import time
 
 from servers import ALL
+from wire import WebSocket
 
 MARK = b"|end|"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,7 +39,7 @@ class Crowd:
 
     def __init__(self, server, form, count, topic="crowd"):
         self.server, self.topic = server, topic
-        self.members = {}
+        self.members, self.tails = {}, {}
         self.poller = select.epoll()
         self.got = 0
         for _ in range(count):
@@ -49,14 +50,13 @@ class Crowd:
         socket = follower.link.connection.socket
         socket.setblocking(False)
         self.members[socket.fileno()] = (socket, follower)
-        self.tails = getattr(self, "tails", {})
         self.tails[socket.fileno()] = b""
         self.poller.register(socket, select.EPOLLIN)
 
     def publish(self, size):
         """Publishes one message, and waits until all have it."""
         self.server.publish(self.topic, "x" * (size - len(MARK)) + MARK.decode())
-        wanted, deadline = self.got + len(self.members), time.monotonic() + 30
+        wanted, deadline = self.got + len(self.members), time.monotonic() + 120
         while self.got < wanted:
             ready = self.poller.poll(1)
             if time.monotonic() > deadline:
@@ -68,9 +68,21 @@ class Crowd:
         data = self.members[number][0].recv(1 << 16)
         if not data:
             raise ConnectionError("the server ended a subscription")
+        self.answer_pings(number, data)
         data = self.tails[number] + data
         self.got += data.count(MARK)
         self.tails[number] = data[-len(MARK) + 1 :] if not data.endswith(MARK) else b""
+
+    def answer_pings(self, number, data):
+        """Answers the pings of WebSocket, and those of Centrifugo's protocol; no payload here has such bytes."""
+        link = self.members[number][1].link
+        if not isinstance(link, WebSocket):
+            return
+        if b"\x81\x02{}" in data:
+            link.send("{}")
+        at = data.find(b"\x89")
+        if at >= 0:
+            link.send(data[at + 2 : at + 2 + data[at + 1]], opcode=10)
 
     def close(self):
         for socket, _ in self.members.values():

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import platform
+import statistics
 import sys
 import time
 
@@ -65,8 +66,23 @@ def main():
             "load before and after": [round(before[0], 2), round(os.getloadavg()[0], 2)],
         }
         save(results, options.out)
-        for point, by in results["figures"].items():
-            print(point, {name: found["median"] for name, found in by.items()})
+    print(table(results["figures"]))
+
+
+def table(figures):
+    """The rows of the page's table: medians, and in brackets the median of the rounds' ratios to Sockeye's."""
+    rows = []
+    for point, by in figures.items():
+        cells = [point]
+        for name in servers.ALL:
+            found, ours = by.get(name), by.get("sockeye")
+            if not found:
+                cells.append("–")
+                continue
+            ratios = [theirs / our for theirs, our in zip(found["runs"], ours["runs"] if ours else [])]
+            cells.append(f"{found['median']:,}" + (f" ({statistics.median(ratios):.1f})" if ratios and name != "sockeye" else ""))
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def processor():
