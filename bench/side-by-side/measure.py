@@ -44,6 +44,7 @@ class Crowd:
         self.got = 0
         for _ in range(count):
             self.add(server.follow(form, topic, settle=False))
+            self.read_ready(0)
         time.sleep(0.5)
 
     def add(self, follower):
@@ -58,16 +59,18 @@ class Crowd:
         self.server.publish(self.topic, "x" * (size - len(MARK)) + MARK.decode())
         wanted, deadline = self.got + len(self.members), time.monotonic() + 120
         while self.got < wanted:
-            ready = self.poller.poll(1)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{wanted - self.got} deliveries are missing")
-            for number, _ in ready:
-                self.read(number)
+            self.read_ready(1)
+
+    def read_ready(self, timeout):
+        for number, _ in self.poller.poll(timeout):
+            self.read(number)
 
     def read(self, number):
         data = self.members[number][0].recv(1 << 16)
         if not data:
-            raise ConnectionError("the server ended a subscription")
+            raise ConnectionError(f"{self.server.name} ended a subscription: {self.tails[number]!r} {self.server.log()[-300:]}")
         self.answer_pings(number, data)
         data = self.tails[number] + data
         self.got += data.count(MARK)
@@ -78,7 +81,7 @@ class Crowd:
         link = self.members[number][1].link
         if not isinstance(link, WebSocket):
             return
-        if b"\x81\x02{}" in data:
+        if any(ping in data for ping in (b"\x81\x02{}", b"\n{}", b"{}\n")):
             link.send("{}")
         at = data.find(b"\x89")
         if at >= 0:
