@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{Pattern, TopicName};
 
 /// How topics behave, by name: the first pattern that matches decides.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     list: Vec<(Pattern, TopicRules)>,
     otherwise: TopicRules,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use sockeye_hub::{Epoch, Hub, Listener, Publication, Published, Refused, Rules};
+use sockeye_hub::{Epoch, Hub, Listener, Publication, Published, Refused};
 use sockeye_proto::handler::Sender;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -32,8 +32,6 @@ pub struct App {
     pub clock: Clock,
     /// Who may do what.
     pub policies: Arc<Policies>,
-    /// How topics behave.
-    pub rules: Rules,
     /// Where WebSockets live.
     pub plane: DataPlane,
     /// Who is connected, and what is counted.
@@ -83,8 +81,7 @@ impl App {
     pub fn start(config: &Config) -> Result<Arc<Self>, ServeError> {
         let no_random = || std::io::Error::other("the system has no random numbers");
         let epoch = Epoch::from_random(random::bits().ok_or_else(no_random)?);
-        let rules = config.rules();
-        let hub = Arc::new(Hub::new(epoch, rules.clone(), config.hub_limits()));
+        let hub = Arc::new(Hub::new(epoch, config.rules(), config.hub_limits()));
         let fetcher = Fetcher::new().map_err(std::io::Error::other)?;
         let policy = policy(config, &fetcher)?;
         let (clients, clock) = (Arc::new(Clients::new(epoch)), Clock::start());
@@ -92,7 +89,6 @@ impl App {
         let app = Arc::new(Self {
             service: RwLock::new(Arc::new(service(config, (&hub, &clock, &clients), &policy))),
             policies: Arc::new(Policies::new(policy)),
-            rules,
             clock,
             clients,
             drain: Notify::new(),
@@ -132,6 +128,10 @@ impl App {
         let service = Arc::new(service(&config, (&self.hub, &self.clock, &self.clients), &policy));
         *self.service.write().unwrap_or_else(PoisonError::into_inner) = service;
         self.policies.replace(policy);
+        self.crowd.set_limits(crowd_limits(&config));
+        if old.rules() != config.rules() {
+            self.hub.set_rules(config.rules(), self.clock.now());
+        }
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         tracing::info!(keys = difference.live.join(", "), "config.reloaded");
     }
@@ -154,6 +154,7 @@ impl App {
             policies: self.policies.clone(),
             limits: self.http_limits.clone(),
             clients: self.clients.clone(),
+            crowd: self.crowd.clone(),
             alarms: self.alarms.clone(),
         })
     }
@@ -179,7 +180,7 @@ impl App {
     /// Takes note that a reader was too slow for a topic, which it has left for a while.
     pub(crate) fn held_back(&self, form: Form, channel: &str) {
         if let Some(topic) = form.topic(channel) {
-            self.metrics().slow(self.rules.of(&topic).slow).add(1);
+            self.metrics().slow(self.hub.slow(&topic)).add(1);
         }
     }
 

@@ -8,12 +8,9 @@ use std::time::Instant;
 
 use crate::protocol::{Bucket, Rate};
 
-/// The connections that there are, by address.
-#[derive(Debug)]
-pub(crate) struct Crowd {
-    limits: CrowdLimits,
-    state: Mutex<State>,
-}
+/// The connections that there are, by address. By default they are not bounded.
+#[derive(Debug, Default)]
+pub struct Crowd(Mutex<State>);
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +21,15 @@ pub(crate) struct CrowdLimits {
     pub(crate) new_per_second: u32,
 }
 
+impl Default for CrowdLimits {
+    fn default() -> Self {
+        Self { per_ip: None, new_per_second: u32::MAX }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
+    limits: CrowdLimits,
     new: Bucket,
     /// Nobody, while addresses are not bounded.
     of_ip: HashMap<IpAddr, usize>,
@@ -52,7 +56,12 @@ struct Place {
 
 impl Crowd {
     pub(crate) fn new(limits: CrowdLimits) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self(Mutex::new(State { limits, ..State::default() }))
+    }
+
+    /// Changes how many there may be. Those who came while addresses were not bounded do not count.
+    pub(crate) fn set_limits(&self, limits: CrowdLimits) {
+        self.lock().limits = limits;
     }
 
     /// Lets a connection in.
@@ -60,27 +69,49 @@ impl Crowd {
     /// # Errors
     /// There are too many.
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr, now: Instant) -> Result<Ticket, Crowded> {
-        let CrowdLimits { per_ip, new_per_second } = self.limits;
         let mut state = self.lock();
-        let is_full =
-            |most: usize| state.of_ip.get(&ip).is_some_and(|count| *count >= most) || most == 0;
-        if per_ip.is_some_and(is_full) {
-            return Err(Crowded::PerIp);
-        }
-        // What comes in a second may come at once: that is what a return after a restart is.
-        let rate = Rate { per_second: new_per_second, burst: new_per_second, ..Rate::default() };
-        if !state.new.take(&rate, now) {
-            return Err(Crowded::New);
-        }
-        if per_ip.is_none() {
-            return Ok(Ticket(None));
+        state.check(ip)?;
+        state.count_new(now)?;
+        Ok(self.admit(&mut state, ip))
+    }
+
+    /// Lets somebody in who comes back again and again, and does not count as new.
+    ///
+    /// # Errors
+    /// There are too many of its address.
+    pub(crate) fn enter_again(self: &Arc<Self>, ip: IpAddr) -> Result<Ticket, Crowded> {
+        let mut state = self.lock();
+        state.check(ip)?;
+        Ok(self.admit(&mut state, ip))
+    }
+
+    fn admit(self: &Arc<Self>, state: &mut State, ip: IpAddr) -> Ticket {
+        if state.limits.per_ip.is_none() {
+            return Ticket(None);
         }
         *state.of_ip.entry(ip).or_default() += 1;
-        Ok(Ticket(Some(Arc::new(Place { crowd: self.clone(), ip }))))
+        Ticket(Some(Arc::new(Place { crowd: self.clone(), ip })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check(&self, ip: IpAddr) -> Result<(), Crowded> {
+        let count = self.of_ip.get(&ip).copied().unwrap_or_default();
+        if self.limits.per_ip.is_some_and(|most| count >= most) {
+            return Err(Crowded::PerIp);
+        }
+        Ok(())
+    }
+
+    fn count_new(&mut self, now: Instant) -> Result<(), Crowded> {
+        let per_second = self.limits.new_per_second;
+        // What comes in a second may come at once: that is what a return after a restart is.
+        let rate = Rate { per_second, burst: per_second, ..Rate::default() };
+        if self.new.take(&rate, now) { Ok(()) } else { Err(Crowded::New) }
     }
 }
 

@@ -15,7 +15,7 @@ pub mod auth;
 pub mod clients;
 pub mod clock;
 pub mod config;
-mod crowd;
+pub mod crowd;
 mod door;
 pub mod envelope;
 pub mod fetch;

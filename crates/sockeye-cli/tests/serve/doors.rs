@@ -162,6 +162,37 @@ async fn hangup_takes_on_a_new_configuration_and_keeps_the_old_one_where_it_is_w
     assert!(allowed("https://two.example").await);
 }
 
+// SIG-007
+#[tokio::test]
+async fn hangup_gives_topics_that_are_there_other_rules() {
+    let scratch = Scratch::new("doors-rules");
+    let rules = |messages| format!("[[topic]]\nmatch = 'news'\nhistory = {messages}\n");
+    let mut served = Served::configured(&scratch, &rules(10)).await;
+    let mut log = served.take_stderr();
+    for text in ["one", "two", "three"] {
+        served.publish("news", text).await;
+    }
+    let kept = async || {
+        let request = "GET /t/news?history HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        let answer = served.ask(request).await;
+        ["one", "two", "three", "four"].map(|text| answer.contains(&format!("\"{text}\"")))
+    };
+    assert_eq!(kept().await, [true, true, true, false]);
+    for (messages, expected) in [(2, [false, true, true, false]), (10, [false, true, true, false])]
+    {
+        scratch.write("sockeye.toml", &rules(messages));
+        served.signal(Signal::HUP);
+        let mut said = String::new();
+        while !said.contains("config.reloaded keys=topic") {
+            let reading = log.read_line(&mut said);
+            timeout(PATIENCE, reading).await.expect("it is logged").unwrap();
+        }
+        assert_eq!(kept().await, expected);
+    }
+    served.publish("news", "four").await;
+    assert_eq!(kept().await, [false, true, true, true]);
+}
+
 // LIM-013
 #[tokio::test]
 async fn client_that_sends_more_than_it_may_is_closed() {
@@ -192,12 +223,24 @@ async fn client_that_sends_more_than_it_may_is_closed() {
 async fn address_has_as_many_connections_as_it_may_and_no_more() {
     let scratch = Scratch::new("doors-crowd");
     let served = Served::configured(&scratch, "[limits]\nper_ip = 2\n").await;
+    let get = |accept: &str, query: &str| {
+        let host = "Host: localhost\r\nConnection: close";
+        format!("GET /t/a{query} HTTP/1.1\r\n{host}\r\nAccept: {accept}\r\n\r\n")
+    };
     let first = served.open("/t/a").await;
-    let _second = served.open("/ws").await;
-    let mut third = served.raw().await;
-    third.write(handshake("/t/a").as_bytes()).await;
-    let answer = third.response().await;
-    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    let mut second = served.raw().await;
+    second.write(get("text/event-stream", "").as_bytes()).await;
+    assert!(second.head().await.starts_with("HTTP/1.1 200 "));
+    // A WebSocket, a stream, and a poll that would wait.
+    let poll = get("application/json", "?since=oldest&wait=60");
+    for request in [handshake("/t/a"), get("text/event-stream", ""), poll] {
+        let mut third = served.raw().await;
+        third.write(request.as_bytes()).await;
+        let answer = third.response().await;
+        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    }
+    // What waits for nothing takes no place.
+    assert!(served.ask(&get("application/json", "")).await.starts_with("HTTP/1.1 204 "));
     drop(first);
     // Its place is free once the server has noticed.
     loop {

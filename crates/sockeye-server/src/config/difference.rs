@@ -1,9 +1,9 @@
 //! What a configuration that is read again changes.
 
+use super::Config;
 use super::file::TOPIC;
 use super::key::Reload;
 use super::keys::keys;
-use super::{Config, Topic};
 
 /// Which keys two configurations have different values for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,13 +35,7 @@ impl Config {
             }
         }
         if self.topics != new.topics {
-            // The hub has its rules for life; who answers a topic is asked anew each time.
-            let bare = |config: &Self| -> Vec<Topic> {
-                config.topics.iter().map(|topic| Topic { hook: None, ..topic.clone() }).collect()
-            };
-            let only_hooks = bare(self) == bare(new);
-            let keys = if only_hooks { &mut difference.live } else { &mut difference.restart };
-            keys.push(TOPIC);
+            difference.live.push(TOPIC);
         }
         difference
     }

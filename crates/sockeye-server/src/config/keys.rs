@@ -296,11 +296,11 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.per_ip,
-        Restart,
+        Live,
         count(1, 10_000_000),
         "SOCKEYE_LIMITS_PER_IP",
         "limits-per-ip",
-        "Connections of one address; not set, any number"
+        "WebSockets, streams and waiting polls of one address; not set, any number"
     ),
     key!(
         limits.pending_per_ip,
@@ -312,11 +312,11 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(
         limits.new_per_second,
-        Restart,
+        Live,
         count(1, 1_000_000),
         "SOCKEYE_LIMITS_NEW_PER_SECOND",
         "limits-new-per-second",
-        "New connections in a second"
+        "New WebSockets and streams in a second"
     ),
     key!(
         limits.topics_per_connection,

@@ -235,8 +235,8 @@ fn difference_tells_what_takes_effect_at_once_and_what_waits() {
                 [[topic]]\nmatch = '*'\n[tls]\ncert = 'a'\nkey = 'b'";
     let new = parse(text).unwrap();
     let difference = old.difference(&new);
-    assert_eq!(difference.live, ["origins"]);
-    let waiting = ["listen", "tls.cert", "tls.key", "limits.queue", "topic"];
+    assert_eq!(difference.live, ["origins", "topic"]);
+    let waiting = ["listen", "tls.cert", "tls.key", "limits.queue"];
     assert_eq!(difference.restart, waiting);
     let mut renewed = new.clone();
     renewed.tls.cert = Some("c".into());

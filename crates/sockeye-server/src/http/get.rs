@@ -1,6 +1,6 @@
 //! `GET`: a stream, a poll or a page, as the request asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -95,9 +95,11 @@ fn stream(
 ) -> Result<Response, Problem> {
     let state = call.topics;
     let since = ask::since(call.parts).unwrap_or(Since::Now);
+    let ticket = state.crowd.enter(admitted.ip(), Instant::now()).map_err(Problem::crowded)?;
     let (subscriber, cursor) = subscribe(call, topics, since)?;
     let kind = format.content_type();
-    let visit = Visit::begin(&state.clients, &admitted, form.transport(), &subscriber);
+    let who = (&admitted, ticket);
+    let visit = Visit::begin(&state.clients, who, form.transport(), &subscriber);
     let streaming = Streaming {
         subscriber,
         format,

@@ -48,6 +48,7 @@ use sockeye_hub::Hub;
 use crate::alarms::Alarms;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::crowd::Crowd;
 use crate::policy::{Policies, Policy};
 use page::Page;
 use problem::Problem;
@@ -74,6 +75,8 @@ pub struct Topics {
     pub limits: HttpLimits,
     /// Who is connected, and what is counted.
     pub clients: Arc<Clients>,
+    /// How many there may be.
+    pub crowd: Arc<Crowd>,
     /// What wakes streams.
     pub alarms: Arc<Alarms>,
 }

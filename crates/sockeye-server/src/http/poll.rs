@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::admit::Admitted;
 use super::get::{entity_tag, json, subscribe};
 use super::problem::Problem;
+use super::stream::come_back;
 use super::visit::{Visit, count_gap};
 use super::{Call, Topics, ask};
 use crate::auth::Denied;
@@ -23,7 +24,6 @@ use crate::auth::jwt::TokenError;
 use crate::clients::Parting;
 use crate::envelope::{write_gap, write_message};
 use crate::metrics::Transport;
-use crate::random;
 use crate::subscriber::Subscriber;
 
 /// What a poll is answered with.
@@ -57,7 +57,7 @@ pub(super) async fn answer(
     let (mut subscriber, cursor) = subscribe(call, topics, since)?;
     let first = match subscriber.try_next() {
         Some(item) => item,
-        None => match wait_for(call, &mut subscriber, &admitted, wait).await {
+        None => match wait_for(call, &mut subscriber, &admitted, wait).await? {
             Woken::Parting(Parting::Dismissed) => return Err(Problem::disconnected()),
             _ if admitted.has_ended(state.clock.wall()) => {
                 return Err(Denied::from(TokenError::Expired).into());
@@ -78,9 +78,11 @@ async fn wait_for(
     subscriber: &mut Subscriber,
     admitted: &Admitted,
     wait: Duration,
-) -> Woken {
+) -> Result<Woken, Problem> {
     let state = call.topics;
-    let _visit = Visit::begin(&state.clients, admitted, Transport::Poll, subscriber);
+    let ticket = state.crowd.enter_again(admitted.ip()).map_err(Problem::crowded)?;
+    let who = (admitted, ticket);
+    let _visit = Visit::begin(&state.clients, who, Transport::Poll, subscriber);
     let ends = admitted.ends();
     let ends = ends.map(|ends| ends.duration_since(state.clock.wall()).unwrap_or_default());
     let wait = ends.map_or(wait, |ends| ends.min(wait));
@@ -95,7 +97,7 @@ async fn wait_for(
             None => Poll::Pending,
         },
     });
-    timeout(wait, woken).await.unwrap_or(Woken::Timeout)
+    Ok(timeout(wait, woken).await.unwrap_or(Woken::Timeout))
 }
 
 impl List {
@@ -140,7 +142,7 @@ fn nothing(cursor: Id, stopping: Option<Duration>) -> Result<Response, Problem> 
     headers.insert(ETAG, entity_tag(cursor)?);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(window) = stopping {
-        headers.insert(RETRY_AFTER, random::between(Duration::ZERO, window).as_secs().into());
+        headers.insert(RETRY_AFTER, come_back(window).as_secs().into());
     }
     Ok(response)
 }

@@ -34,13 +34,19 @@ pub(super) struct Streaming {
 }
 
 // One for each stream, of which there are many.
-const _: () = assert!(size_of::<Streaming>() <= 216);
+const _: () = assert!(size_of::<Streaming>() <= 224);
 
 /// When a stream has been silent for long, or its grant ends.
 pub(super) struct Timer {
     due: Instant,
     /// For when an alarm is set.
     alarm: Option<Instant>,
+}
+
+/// Returns when a client comes back that is parted with because the server stops: not before a server
+/// can have started again, and then spread over so much time.
+pub(super) fn come_back(window: Duration) -> Duration {
+    random::between(SOONEST, SOONEST.saturating_add(window))
 }
 
 /// Marks a response whose body ends only with its client, or with the server: a host may take it out
@@ -138,9 +144,7 @@ impl Streaming {
         }
         let end = match self.subscriber.poll_parting(context) {
             Poll::Ready(Parting::Dismissed) => End::Disconnected,
-            Poll::Ready(Parting::Stopping(window)) => {
-                End::Stopping { retry: random::between(Duration::ZERO, window) }
-            }
+            Poll::Ready(Parting::Stopping(window)) => End::Stopping { retry: come_back(window) },
             Poll::Pending => match self.admitted.left(self.topics.clock.wall()) {
                 Some(Duration::ZERO) => End::Expired,
                 _ => return,
@@ -190,3 +194,6 @@ impl Streaming {
         self.timer.due = Instant::now() + after;
     }
 }
+
+/// As long as WebSockets are told to wait at the least.
+const SOONEST: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use sockeye_hub::{Gap, GapReason, Hub, Message};
 
 use super::admit::Admitted;
 use crate::clients::{Clients, Entry, Link, Stay, Topics};
+use crate::crowd::Ticket;
 use crate::metrics::{Metrics, Transport};
 use crate::subscriber::Subscriber;
 
@@ -14,13 +15,14 @@ use crate::subscriber::Subscriber;
 pub(super) struct Visit {
     stay: Stay,
     transport: Transport,
+    _ticket: Ticket,
 }
 
 impl Visit {
     /// Begins one.
     pub(super) fn begin(
         clients: &Arc<Clients>,
-        admitted: &Admitted,
+        (admitted, ticket): (&Admitted, Ticket),
         transport: Transport,
         subscriber: &Subscriber,
     ) -> Self {
@@ -29,7 +31,7 @@ impl Visit {
         let topics = Topics::Fixed(subscriber.topics().into());
         let link = Link::Task(subscriber.mailbox().clone());
         stay.enter(admitted.number(), Entry::new(link, transport, who, topics));
-        Self { stay, transport }
+        Self { stay, transport, _ticket: ticket }
     }
 
     /// Counts a message that is given out.

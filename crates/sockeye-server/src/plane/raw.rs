@@ -179,7 +179,7 @@ impl Raw {
         let Place::Behind(cursor) = self.place else { return };
         let now = self.app.clock.now();
         let mut joined = self.app.hub.recover(&self.topics, Since::After(cursor), now);
-        let must_have_all = |topic: &TopicName| self.app.rules.of(topic).slow == Slow::Disconnect;
+        let must_have_all = |topic: &TopicName| self.app.hub.slow(topic) == Slow::Disconnect;
         if joined.gaps.iter().any(|gap| must_have_all(&gap.topic)) {
             return out.close(CloseCode::POLICY, SLOW_CONSUMER);
         }

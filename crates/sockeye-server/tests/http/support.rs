@@ -84,6 +84,7 @@ impl Server {
             policies: Arc::new(Policies::new(policy)),
             limits: HttpLimits::default(),
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
+            crowd: Arc::default(),
             alarms: Arc::default(),
         };
         change(&mut topics);

@@ -60,6 +60,7 @@ impl World {
             policies: Arc::new(Policies::new(open())),
             limits,
             clients: Arc::new(Clients::new(Epoch::from_random(1))),
+            crowd: Arc::default(),
             alarms: Arc::default(),
         };
         let client = Client::new(&TOPICS[..3]);
