@@ -9,6 +9,8 @@
 
 #[path = "serve/admin.rs"]
 mod admin;
+#[cfg(target_os = "linux")]
+mod apart;
 #[path = "serve/command.rs"]
 mod command;
 #[path = "serve/doors.rs"]
@@ -23,6 +25,9 @@ mod hooks;
 mod http;
 #[path = "serve/killed.rs"]
 mod killed;
+#[cfg(target_os = "linux")]
+#[path = "serve/link.rs"]
+mod link;
 #[path = "serve/log.rs"]
 mod log;
 #[path = "serve/metrics.rs"]
