@@ -63,12 +63,13 @@ async fn every_fault_is_caught_by_the_cases_that_are_about_it() {
 #[test]
 fn right_peers_pass_in_memory_too() {
     let suite = Suite::builtin().unwrap();
-    for row in table().filter(|row| row.by == Carrier::Memory) {
-        for role in row.roles.iter().copied() {
-            let cases = row.cases(&suite);
-            let blamed = blamed(role, &cases, &play_in_memory(role, None, &cases));
-            assert!(blamed.is_empty(), "{}", blamed.join("\n"));
-        }
+    for role in [Role::Server, Role::Client] {
+        let rows = table().filter(|row| row.by == Carrier::Memory && row.roles.contains(&role));
+        let cases = rows.flat_map(|row| row.cases(&suite)).filter(|case| !is_long(case));
+        let cases: BTreeMap<_, _> = cases.map(|case| (case.id().to_owned(), case)).collect();
+        let cases: Vec<_> = cases.into_values().collect();
+        let blamed = blamed(role, &cases, &play_in_memory(role, None, &cases));
+        assert!(blamed.is_empty(), "{}", blamed.join("\n"));
     }
 }
 
