@@ -11,6 +11,9 @@
 mod admin;
 #[cfg(target_os = "linux")]
 mod apart;
+#[cfg(target_os = "linux")]
+#[path = "serve/clocks.rs"]
+mod clocks;
 #[path = "serve/command.rs"]
 mod command;
 #[path = "serve/doors.rs"]
