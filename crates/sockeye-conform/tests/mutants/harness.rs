@@ -96,7 +96,7 @@ fn play_one(mut player: Player, mut peer: Memory) -> CaseResult {
                 now = until;
                 continue;
             }
-            Act::HalfClose => player.ended(Ended::Eof, now),
+            Act::HalfClose => peer.receive_eof(),
             Act::Drop => return player.result(now),
         }
         let output = peer.take_output();

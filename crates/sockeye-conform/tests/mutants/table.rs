@@ -141,8 +141,7 @@ const HANDSHAKE: &[Row] = &[
         TakesAnything,
         "HSC-002.*,!HSC-002.12,HSC-014.7,HSC-020.1,HSC-020.2,HSC-020.3,HSC-020.4,HSC-020.5",
     )
-    .worse("HSC-002.12,HSC-006.*,HSC-019.*,HSC-020.*")
-    .by_tcp(),
+    .worse("HSC-002.12,HSC-006.*,HSC-019.*,HSC-020.*"),
     both(UpgradeLeftOut, "1.1.1"),
     both(UpgradeUnchecked, "HSS-007,HSS-008,HSS-010.5,HSC-005.1,HSC-005.2,HSC-005.3"),
     server(VersionRefusedAs400, "").worse("HSS-019,HSS-020.*,HSS-021.*"),

@@ -62,9 +62,8 @@ impl Client {
             _ => timeout(HEAD, answered).await?,
         };
         let agreed = match agreed {
-            // Says so by a pong, which nobody else would send.
             Err(_) if self.fault == Some(Fault::TakesAnything) => {
-                stream.write_all(b"\x8a\x80\0\0\0\0").await?;
+                stream.write_all(TOOK).await?;
                 None
             }
             agreed => agreed.map_err(io::Error::other)?,
@@ -134,6 +133,9 @@ impl Client {
         Ok(None)
     }
 }
+
+/// What a client says that took a wrong response: a pong, which nobody else would send.
+pub(super) const TOOK: &[u8] = b"\x8a\x80\0\0\0\0";
 
 /// How long a server may take for its head.
 const HEAD: Duration = Duration::from_secs(5);

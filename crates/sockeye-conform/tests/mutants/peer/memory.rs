@@ -3,6 +3,7 @@
 use std::mem::take;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::client::TOOK;
 use super::echo::{Echo, Phase};
 use super::head::{Head, Status};
 use super::{Client, Role, server, upgrade};
@@ -20,7 +21,7 @@ enum Stage {
     /// A head of which this much is there.
     Opening(Vec<u8>),
     Open(Box<Echo>),
-    Refused,
+    Over,
 }
 
 impl Memory {
@@ -49,11 +50,20 @@ impl Memory {
                 };
             }
             Stage::Open(echo) => echo.receive(bytes),
-            Stage::Refused => {}
+            Stage::Over => {}
         }
         if let Stage::Open(echo) = &mut self.stage {
             self.out.extend(echo.take_output());
         }
+    }
+
+    /// Takes in that the other end sends nothing more, and ends the connection.
+    pub(crate) fn receive_eof(&mut self) {
+        let is_opening = matches!(self.stage, Stage::Opening(_));
+        if is_opening && self.role == Role::Client && self.fault == Some(Fault::TakesAnything) {
+            self.out.extend(TOOK);
+        }
+        self.stage = Stage::Over;
     }
 
     /// Tells whether it has ended the connection.
@@ -65,7 +75,7 @@ impl Memory {
                 Phase::Ended => self.role == Role::Server,
                 Phase::Open | Phase::Hung => false,
             },
-            Stage::Refused => true,
+            Stage::Over => true,
         }
     }
 
@@ -88,7 +98,7 @@ impl Memory {
 
     fn refuse(&mut self, status: Status) -> Stage {
         self.out.extend(server::refusal(status).into_bytes());
-        Stage::Refused
+        Stage::Over
     }
 
     /// Goes on from a response, once it is there.
@@ -98,7 +108,11 @@ impl Memory {
         match client.take_answer(&mut inbox, &upgrade::key(KEY), &mut 0) {
             Ok(Some(agreed)) => opened(client.open(agreed), &inbox),
             Ok(None) => Stage::Opening(inbox),
-            Err(_) => Stage::Refused,
+            Err(_) if self.fault == Some(Fault::TakesAnything) => {
+                self.out.extend(TOOK);
+                opened(client.open(None), &inbox)
+            }
+            Err(_) => Stage::Over,
         }
     }
 }
