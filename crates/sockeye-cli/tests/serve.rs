@@ -33,6 +33,9 @@ mod killed;
 mod link;
 #[path = "serve/log.rs"]
 mod log;
+#[cfg(target_os = "linux")]
+#[path = "serve/memory.rs"]
+mod memory;
 #[path = "serve/metrics.rs"]
 mod metrics;
 #[path = "serve/operated.rs"]
