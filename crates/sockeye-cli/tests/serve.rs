@@ -45,6 +45,9 @@ mod operating;
 #[path = "serve/recovering.rs"]
 mod recovering;
 mod scratch;
+#[cfg(target_os = "linux")]
+#[path = "serve/strange.rs"]
+mod strange;
 #[path = "serve/support.rs"]
 mod support;
 #[path = "serve/topics.rs"]
