@@ -19,7 +19,8 @@ pub(crate) enum Tool {
     CargoFuzz,
     Clippy,
     Nextest,
-    /// Other people's WebSocket programs to test against: Python, Node and Chromium.
+    /// What tests run: other people's WebSocket programs, and those that give a test its own network
+    /// or its own time.
     Peers,
     Rustfmt,
 }
@@ -51,8 +52,11 @@ const CHROMIUM: Program =
 const PROGRAMS: &[Program] = &[
     PYTHON,
     CHROMIUM,
+    Program { names: &["faketime"], package: "faketime" },
+    Program { names: &["ip"], package: "iproute2" },
     Program { names: &["node"], package: "nodejs" },
     Program { names: &["npm"], package: "npm" },
+    Program { names: &["unshare"], package: "util-linux" },
 ];
 
 const PYTHON_PACKAGES: &[Pinned] = &[

@@ -8,6 +8,11 @@
     reason = "the functions that tests share fail the test in which they fail"
 )]
 
+#[cfg(target_os = "linux")]
+mod apart;
+#[cfg(target_os = "linux")]
+#[path = "connect/names.rs"]
+mod names;
 mod scratch;
 #[path = "connect/support.rs"]
 mod support;

@@ -9,6 +9,11 @@
 
 #[path = "serve/admin.rs"]
 mod admin;
+#[cfg(target_os = "linux")]
+mod apart;
+#[cfg(target_os = "linux")]
+#[path = "serve/clocks.rs"]
+mod clocks;
 #[path = "serve/command.rs"]
 mod command;
 #[path = "serve/doors.rs"]
@@ -30,8 +35,14 @@ mod http;
 mod idle;
 #[path = "serve/killed.rs"]
 mod killed;
+#[cfg(target_os = "linux")]
+#[path = "serve/link.rs"]
+mod link;
 #[path = "serve/log.rs"]
 mod log;
+#[cfg(target_os = "linux")]
+#[path = "serve/memory.rs"]
+mod memory;
 #[path = "serve/metrics.rs"]
 mod metrics;
 #[cfg(target_os = "linux")]
@@ -50,6 +61,9 @@ mod scratch;
 mod stopped;
 #[path = "serve/storms.rs"]
 mod storms;
+#[cfg(target_os = "linux")]
+#[path = "serve/strange.rs"]
+mod strange;
 #[path = "serve/streams.rs"]
 mod streams;
 #[path = "serve/support.rs"]

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::alarms::Alarms;
+use crate::auth::Grant;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -184,13 +185,12 @@ impl App {
         }
     }
 
-    /// Wakes a connection when the wall's clock, as it is set now, shows `at`.
-    pub(crate) fn wake_at(&self, at: SystemTime, connection: Sender) {
-        let wait = at.duration_since(self.clock.wall()).unwrap_or_default();
-        // Further ahead than a clock can tell is never.
-        if let Some(at) = Instant::now().checked_add(wait) {
-            self.set_alarm(at, connection);
-        }
+    /// Wakes a connection to look whether its grant has ended by the wall's clock; returns when.
+    pub(crate) fn wake_before(&self, end: SystemTime, connection: Sender) -> Instant {
+        let wait = end.duration_since(self.clock.wall()).unwrap_or_default();
+        let at = Instant::now() + wait.min(Grant::LOOK_AGAIN);
+        self.set_alarm(at, connection);
+        at
     }
 
     /// Wakes a connection at a moment.

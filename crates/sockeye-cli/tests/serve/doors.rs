@@ -10,14 +10,14 @@ use crate::support::{BackEnd, PATIENCE, Served, TEXT, handshake, handshake_with,
 const SECRET: &str = "a secret of the tests that is long enough";
 
 /// Makes a token with the command.
-async fn token(scratch: &Scratch, args: &[&str]) -> String {
+pub(crate) async fn token(scratch: &Scratch, args: &[&str]) -> String {
     let file = scratch.write("secret", SECRET);
     let made = run(&[&["token", "--sub", "ann", "--secret-file", &file], args].concat()).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     made.stdout.trim().to_owned()
 }
 
-fn guarded() -> String {
+pub(crate) fn guarded() -> String {
     format!("[auth.jwt]\nsecret = '{SECRET}'\n")
 }
 

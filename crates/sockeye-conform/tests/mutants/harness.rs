@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockeye_conform::report::{AgentRole, CaseResult, Report};
-use sockeye_conform::{Case, ClientTest, ServerTest};
+use sockeye_conform::{Act, Case, ClientTest, Ended, Player, ServerTest};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::fault::Fault;
-use crate::peer::{Client, Role, Server};
+use crate::peer::{Client, Memory, Role, Server};
 
 /// Held by a test that plays many cases: right peers must not be late because of others.
 pub(crate) static QUIET: Mutex<()> = Mutex::const_new(());
@@ -67,6 +67,46 @@ async fn play_client(fault: Option<Fault>, cases: &[Arc<Case>], jobs: usize) -> 
     client.abort();
     drop(stop);
     testing.await.unwrap()
+}
+
+/// Plays cases without TCP: what the tester writes at once is what the peer reads at once.
+pub(crate) fn play_in_memory(
+    role: Role,
+    fault: Option<Fault>,
+    cases: &[Arc<Case>],
+) -> BTreeMap<String, CaseResult> {
+    let result = |case: &Arc<Case>| {
+        let mut peer = Memory::new(role, fault);
+        let player = match role {
+            Role::Server => Player::to_server(case.clone(), "localhost", "/", [7; 16]),
+            Role::Client => Player::to_client(case.clone(), &peer.take_output()).unwrap(),
+        };
+        (case.id().to_owned(), play_one(player, peer))
+    };
+    cases.iter().filter(|case| is_for(case, role)).map(result).collect()
+}
+
+/// Plays a case in a time that passes only while the tester waits for more than it has.
+fn play_one(mut player: Player, mut peer: Memory) -> CaseResult {
+    let mut now = Duration::ZERO;
+    loop {
+        match player.next(now) {
+            Act::Write(bytes) => peer.receive(&bytes),
+            Act::Read { until } | Act::Stall { until } => {
+                now = until;
+                continue;
+            }
+            Act::HalfClose => peer.receive_eof(),
+            Act::Drop => return player.result(now),
+        }
+        let output = peer.take_output();
+        if !output.is_empty() {
+            player.receive(&output, now);
+        }
+        if peer.has_ended() {
+            player.ended(Ended::Eof, now);
+        }
+    }
 }
 
 /// How long the cases of one client may take together.

@@ -13,7 +13,7 @@ mod peer;
 mod table;
 mod tungstenite;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sockeye_conform::report::CaseResult;
@@ -21,9 +21,9 @@ use sockeye_conform::{Case, Suite, Verdict};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use harness::{QUIET, is_for, play};
+use harness::{QUIET, is_for, play, play_in_memory};
 use peer::Role;
-use table::{Row, table};
+use table::{Carrier, Row, table};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_server_passes_every_case() {
@@ -61,6 +61,19 @@ async fn every_fault_is_caught_by_the_cases_that_are_about_it() {
 }
 
 #[test]
+fn right_peers_pass_in_memory_too() {
+    let suite = Suite::builtin().unwrap();
+    for role in [Role::Server, Role::Client] {
+        let rows = table().filter(|row| row.by == Carrier::Memory && row.roles.contains(&role));
+        let cases = rows.flat_map(|row| row.cases(&suite)).filter(|case| !is_long(case));
+        let cases: BTreeMap<_, _> = cases.map(|case| (case.id().to_owned(), case)).collect();
+        let cases: Vec<_> = cases.into_values().collect();
+        let blamed = blamed(role, &cases, &play_in_memory(role, None, &cases));
+        assert!(blamed.is_empty(), "{}", blamed.join("\n"));
+    }
+}
+
+#[test]
 fn every_case_catches_a_fault() {
     let suite = Suite::builtin().unwrap();
     let (mut uncovered, mut unsought) = (Vec::new(), Vec::new());
@@ -87,14 +100,19 @@ async fn passes(role: Role, is_chosen: fn(&Case) -> bool) {
     let cases = suite.cases().iter().filter(|case| is_chosen(case)).cloned();
     let cases: Vec<_> = cases.collect();
     let results = play(role, None, &cases, JOBS).await;
+    let blamed = blamed(role, &cases, &results);
+    assert!(blamed.is_empty(), "{}", blamed.join("\n"));
+}
+
+/// Returns a line for each case that a peer in a role did not pass.
+fn blamed(role: Role, cases: &[Arc<Case>], results: &BTreeMap<String, CaseResult>) -> Vec<String> {
     let blamed = cases.iter().filter(|case| is_for(case, role)).filter_map(|case| {
         let result = results.get(case.id());
         let verdict = result.map(CaseResult::verdict);
         let right = matches!(verdict, Some(Verdict::Ok | Verdict::Informational));
         (!right).then(|| tell(role, case.id(), result))
     });
-    let blamed: Vec<_> = blamed.collect();
-    assert!(blamed.is_empty(), "{}", blamed.join("\n"));
+    blamed.collect()
 }
 
 /// Plays the cases of a row; returns one line for each that did not catch the fault.
@@ -102,7 +120,10 @@ async fn missed(row: Row, role: Role) -> Vec<String> {
     let suite = Suite::builtin().unwrap();
     let cases = row.cases(&suite);
     let ours: Vec<_> = cases.into_iter().filter(|case| is_for(case, role)).collect();
-    let results = play(role, Some(row.fault), &ours, JOBS).await;
+    let results = match row.by {
+        Carrier::Memory => play_in_memory(role, Some(row.fault), &ours),
+        Carrier::Tcp => play(role, Some(row.fault), &ours, JOBS).await,
+    };
     let verdict = |id| results.get(id).map_or(Verdict::Ok, CaseResult::verdict);
     let verdicts: Vec<_> = ours.iter().map(|case| (case.id(), verdict(case.id()))).collect();
     let missed = row.missed(&suite, &verdicts).into_iter();

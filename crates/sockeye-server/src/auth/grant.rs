@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use sockeye_hub::{NameError, Pattern, TopicName};
@@ -43,6 +43,10 @@ pub enum GrantError {
 }
 
 impl Grant {
+    /// The longest time for which nobody looks whether a grant has ended, 60 s: timers go by a clock
+    /// that nobody sets, and so don't notice that the wall clock was set.
+    pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
     /// Tells whether the client may publish to a topic.
     pub fn may_publish(&self, topic: &TopicName) -> bool {
         self.publish.contains(topic)

@@ -30,6 +30,8 @@ pub(crate) struct Raw {
     topics: Arc<[TopicName]>,
     publishing: Publishing,
     expires: Option<SystemTime>,
+    /// When it is woken to look whether that has come.
+    alarm: Option<Instant>,
     /// How many messages it may send, and what is left of them.
     rate: Option<Box<(Rate, Bucket)>>,
     /// Held until the connection ends, if somebody wants to know that it does, or else until it opens.
@@ -89,7 +91,7 @@ impl Raw {
         let (topics, expires) = (topics.into(), guest.grant.expires);
         let rate = app.message_rate().map(|rate| Box::new((rate, Bucket::default())));
         let (guest, place) = (Some(guest), Place::Before(from));
-        Self { app, topics, publishing, expires, rate, guest, place }
+        Self { app, topics, publishing, expires, alarm: None, rate, guest, place }
     }
 
     /// Tells who it is and what it asked for.
@@ -101,9 +103,7 @@ impl Raw {
 
     pub(super) fn open(&mut self, out: &mut Out<'_>) {
         let Place::Before(from) = self.place else { return };
-        if let Some(expires) = self.expires {
-            self.app.wake_at(expires, out.sender());
-        }
+        self.set_alarm(out);
         if let Publishing::Asked(relay) = &mut self.publishing {
             relay.open(out.sender());
         }
@@ -158,11 +158,19 @@ impl Raw {
         if let Some(denied) = self.expired() {
             return close_denied(&denied, out);
         }
+        if self.alarm.is_some_and(|alarm| alarm <= Instant::now()) {
+            self.set_alarm(out);
+        }
         if let Publishing::Asked(relay) = &mut self.publishing
             && let Some(denied) = relay.refusal()
         {
             close_denied(&denied, out);
         }
+    }
+
+    /// Sees to it that the end of its grant is noticed.
+    fn set_alarm(&mut self, out: &Out<'_>) {
+        self.alarm = self.expires.map(|expires| self.app.wake_before(expires, out.sender()));
     }
 
     /// Leaves all channels, so that one number tells what it has: what is published comes in order

@@ -48,8 +48,7 @@ impl Session {
             host.send(&Reply::new("expiring").number("in", seconds).end());
         }
         let wait = if self.renewal.is_told { left } else { left.saturating_sub(grace) };
-        // What is too far away for the clock never comes.
-        self.renewal.due = now.monotonic.checked_add(wait);
+        self.renewal.due = now.monotonic.checked_add(wait.min(Grant::LOOK_AGAIN));
     }
 
     /// Takes what a new token allows, in place of what the old one did.

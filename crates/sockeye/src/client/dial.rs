@@ -28,7 +28,7 @@ pub(super) async fn dial(url: &Url, settings: &Settings) -> Result<AnyIo> {
             Error::new(ErrorKind::Dns, format!("no address for {}", url.host())).with_source(error)
         })?
         .collect();
-    let tcp = first_to_answer(interleave(addresses)).await;
+    let tcp = first_to_answer(interleave(addresses), TcpStream::connect).await;
     let tcp = tcp.map_err(|error| {
         Error::new(ErrorKind::Connect, format!("cannot connect to {name}")).with_source(error)
     })?;
@@ -73,7 +73,14 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the first address that answers. Each gets a head start; one that fails passes the
 /// turn on at once.
-async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn first_to_answer<T, F>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
     let mut waiting = addresses.into_iter();
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -81,7 +88,7 @@ async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
         let next = waiting.next();
         let is_last = next.is_none();
         if let Some(address) = next {
-            attempts.spawn(TcpStream::connect(address));
+            attempts.spawn(connect(address));
         }
         if attempts.is_empty() {
             return Err(failure);
@@ -98,6 +105,9 @@ async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, timeout};
+
     use super::*;
 
     #[test]
@@ -116,9 +126,60 @@ mod tests {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bad = closed.local_addr().unwrap();
         drop(closed);
-        let tcp = first_to_answer(vec![bad, good]).await.unwrap();
+        let tcp = first_to_answer(vec![bad, good], TcpStream::connect).await.unwrap();
         assert_eq!(tcp.peer_addr().unwrap(), good);
     }
+
+    /// Returns the `count` addresses that the tests know of.
+    fn addresses(count: u16) -> Vec<SocketAddr> {
+        (1..=count).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
+    }
+
+    // HSC-025
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_silent_has_a_head_start_of_a_quarter_of_a_second() {
+        let start = Instant::now();
+        let all = addresses(2);
+        let silent = all[0];
+        let connect = move |address| async move {
+            if address == silent { future::pending().await } else { Ok(address) }
+        };
+        let answered = first_to_answer(all.clone(), connect).await.unwrap();
+        assert_eq!((answered, start.elapsed()), (all[1], Duration::from_millis(250)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_answers_late_still_may_be_the_first() {
+        let start = Instant::now();
+        let all = addresses(2);
+        let first = all[0];
+        let connect = move |address| async move {
+            if address != first {
+                return future::pending().await;
+            }
+            sleep(Duration::from_millis(400)).await;
+            Ok(address)
+        };
+        let answered = first_to_answer(all, connect).await.unwrap();
+        assert_eq!((answered, start.elapsed()), (first, Duration::from_millis(400)));
+    }
+
+    // HSC-026
+    #[tokio::test(start_paused = true)]
+    async fn addresses_that_are_all_silent_are_all_tried_until_nobody_waits_any_more() {
+        let start = Instant::now();
+        let (tried, mut trials) = mpsc::unbounded_channel();
+        let connect = move |address: SocketAddr| {
+            tried.send((address.port(), start.elapsed().as_millis())).unwrap();
+            future::pending::<io::Result<()>>()
+        };
+        let waiting = timeout(Duration::from_secs(10), first_to_answer(addresses(3), connect));
+        assert!(waiting.await.is_err());
+        let mut all = Vec::new();
+        trials.recv_many(&mut all, 9).await;
+        assert_eq!(all, [(1, 0), (2, 250), (3, 500)]);
+    }
+
     /// Dials TLS for `url` over a connection to a server that only looks at the ClientHello, and
     /// returns the SNI in it.
     #[cfg(all(feature = "rustls", feature = "idn"))]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sockeye::{Acceptor, Client, CloseCode, Config, ErrorKind, Keepalive, Side};
 use tokio::io::{AsyncWriteExt, duplex};
+#[cfg(target_os = "linux")]
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{CLOSE, From, PING, PONG, REQUEST, Raw, TEXT, frame, whole, with_raw};
@@ -56,6 +58,27 @@ async fn a_peer_that_sends_nothing_is_closed_without_a_word() {
     let error = takes(10, Acceptor::new().accept(ours)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(Raw::new(theirs, From::Client).rest().await.is_empty());
+}
+
+/// Listens where no more connections are taken: the system swallows what asks for one.
+#[cfg(target_os = "linux")]
+async fn swallows() -> (TcpListener, TcpStream) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let waits = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (listener, waits)
+}
+
+// HSC-026
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_server_that_swallows_packets_is_given_up_after_ten_seconds() {
+    let (listener, _waits) = swallows().await;
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let error = takes(10, sockeye::connect(&url)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.to_string(), "connecting took longer than 10s");
 }
 
 // HSC-017

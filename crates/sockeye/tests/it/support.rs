@@ -332,7 +332,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 
     /// Reads `count` bytes.
-    #[cfg(feature = "hyper")]
     pub(crate) async fn take(&mut self, count: usize) -> Vec<u8> {
         while self.received.len() < count {
             assert!(self.more().await, "the stream goes on");

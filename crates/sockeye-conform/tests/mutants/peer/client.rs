@@ -62,20 +62,23 @@ impl Client {
             _ => timeout(HEAD, answered).await?,
         };
         let agreed = match agreed {
-            // Says so by a pong, which nobody else would send.
             Err(_) if self.fault == Some(Fault::TakesAnything) => {
-                stream.write_all(b"\x8a\x80\0\0\0\0").await?;
+                stream.write_all(TOOK).await?;
                 None
             }
             agreed => agreed.map_err(io::Error::other)?,
         };
-        let codec = agreed.map(|agreed| Codec::new(agreed.client, agreed.server, self.fault));
-        let echo = Echo::new(Role::Client, codec, self.fault);
-        host::run(stream, echo, &bytes, Role::Client, self.fault).await;
+        host::run(stream, self.open(agreed), &bytes, Role::Client, self.fault).await;
         Ok(())
     }
 
-    fn request(self, path: &str, key: &str) -> String {
+    /// Returns the client's end of a connection for which this was agreed of compression.
+    pub(super) fn open(self, agreed: Option<Agreed>) -> Echo {
+        let codec = agreed.map(|agreed| Codec::new(agreed.client, agreed.server, self.fault));
+        Echo::new(Role::Client, codec, self.fault)
+    }
+
+    pub(super) fn request(self, path: &str, key: &str) -> String {
         let field = |fault, line: &str| match self.fault == Some(fault) {
             true => String::new(),
             false => format!("{line}\r\n"),
@@ -99,24 +102,40 @@ impl Client {
     ) -> Result<Option<Agreed>, String> {
         let mut early = 0;
         loop {
-            let head = Head::read(bytes, self.fault).map_err(|_| "malformed")?;
-            let Some(head) = head else {
-                match stream.read_buf(bytes).await {
-                    Ok(0) | Err(_) => return Err("the end of the connection".to_owned()),
-                    Ok(_) => continue,
-                }
-            };
-            bytes.drain(..head.size);
-            if let Some(agreed) = upgrade::check_response(&head, key, self.fault)? {
+            if let Some(agreed) = self.take_answer(bytes, key, &mut early)? {
                 return Ok(agreed);
             }
-            early += 1;
-            if early > MOST_EARLY && self.fault != Some(Fault::EarlyResponsesUnbounded) {
-                return Err("too many responses before the 101".to_owned());
+            match stream.read_buf(bytes).await {
+                Ok(0) | Err(_) => return Err("the end of the connection".to_owned()),
+                Ok(_) => {}
             }
         }
     }
+
+    /// Takes the response out of `bytes`, and those that came `early` before it; `None` if it is
+    /// not all there.
+    pub(super) fn take_answer(
+        self,
+        bytes: &mut Vec<u8>,
+        key: &str,
+        early: &mut usize,
+    ) -> Result<Option<Option<Agreed>>, String> {
+        while let Some(head) = Head::read(bytes, self.fault).map_err(|_| "malformed")? {
+            bytes.drain(..head.size);
+            if let Some(agreed) = upgrade::check_response(&head, key, self.fault)? {
+                return Ok(Some(agreed));
+            }
+            *early += 1;
+            if *early > MOST_EARLY && self.fault != Some(Fault::EarlyResponsesUnbounded) {
+                return Err("too many responses before the 101".to_owned());
+            }
+        }
+        Ok(None)
+    }
 }
+
+/// What a client says that took a wrong response: a pong, which nobody else would send.
+pub(super) const TOOK: &[u8] = b"\x8a\x80\0\0\0\0";
 
 /// How long a server may take for its head.
 const HEAD: Duration = Duration::from_secs(5);

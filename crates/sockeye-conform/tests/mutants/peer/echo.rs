@@ -89,6 +89,13 @@ impl Echo {
         std::mem::take(&mut self.out)
     }
 
+    /// Takes in what came in one read with the head.
+    pub(crate) fn receive_first(&mut self, bytes: &[u8]) {
+        if !self.has(Fault::FirstFramesLost) {
+            self.receive(bytes);
+        }
+    }
+
     /// Takes in what one read brought.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         let mut inbox = std::mem::take(&mut self.inbox);

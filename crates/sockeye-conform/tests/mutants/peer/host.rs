@@ -19,9 +19,7 @@ pub(crate) async fn run(
     fault: Option<Fault>,
 ) {
     let mut buffer = vec![0; 64 << 10];
-    if fault != Some(Fault::FirstFramesLost) {
-        echo.receive(first);
-    }
+    echo.receive_first(first);
     loop {
         if echo.phase() == Phase::Crashed {
             return;

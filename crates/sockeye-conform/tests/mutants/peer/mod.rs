@@ -10,11 +10,13 @@ mod frame;
 mod head;
 mod host;
 mod inflate;
+mod memory;
 mod server;
 mod upgrade;
 mod utf8;
 
 pub(crate) use client::Client;
+pub(crate) use memory::Memory;
 pub(crate) use server::Server;
 
 /// The end of a connection that a peer is.

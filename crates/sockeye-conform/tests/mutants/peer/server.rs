@@ -71,10 +71,8 @@ async fn serve(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
     };
     match checked {
         Ok((size, accepted)) => {
-            stream.write_all(response(&accepted, fault).as_bytes()).await?;
-            let deflate = accepted.deflate.map(|(_, agreed)| agreed);
-            let codec = deflate.map(|agreed| Codec::new(agreed.server, agreed.client, fault));
-            let echo = Echo::new(Role::Server, codec, fault);
+            let (response, echo) = open(&accepted, fault);
+            stream.write_all(response.as_bytes()).await?;
             host::run(stream, echo, &bytes[size..], Role::Server, fault).await;
         }
         Err(_) if fault == Some(Fault::RefusesInSilence) => {}
@@ -107,6 +105,13 @@ async fn read_head(
     }
 }
 
+/// Returns the response that opens a connection, and the server's end of that.
+pub(super) fn open(accepted: &Accepted, fault: Option<Fault>) -> (String, Echo) {
+    let agreed = accepted.deflate.as_ref().map(|(_, agreed)| agreed);
+    let codec = agreed.map(|agreed| Codec::new(agreed.server, agreed.client, fault));
+    (response(accepted, fault), Echo::new(Role::Server, codec, fault))
+}
+
 fn response(accepted: &Accepted, fault: Option<Fault>) -> String {
     let has = |wanted| fault == Some(wanted);
     let status = if has(Fault::StatusWrong) { "200 OK" } else { "101 Switching Protocols" };
@@ -133,7 +138,7 @@ fn response(accepted: &Accepted, fault: Option<Fault>) -> String {
     text
 }
 
-fn refusal(status: Status) -> String {
+pub(super) fn refusal(status: Status) -> String {
     let (reason, fields) = match status {
         405 => ("Method Not Allowed", "Allow: GET\r\n"),
         408 => ("Request Timeout", ""),

@@ -23,6 +23,7 @@ fn all_are_open(stage: &mut Stage, all: &[usize]) {
     }
 }
 
+// LIM-016
 #[test]
 fn a_clock_that_jumps_ten_days_forward_disconnects_nobody() {
     let mut stage = Stage::new(Config::server());

@@ -98,6 +98,8 @@ fn client_is_told_before_its_token_ends_and_closed_with_3005_when_it_has() {
     assert_eq!(peer.read()[0]["expires"], json!(1_000_100));
     peer.ask(&subscribe(&["a"]), now);
     let at = |seconds| server.at(Duration::from_secs(seconds));
+    assert_eq!(peer.session.poll_timeout(), Some(at(60).monotonic));
+    peer.session.handle_timeout(at(60), &mut peer.wire);
     assert_eq!(peer.session.poll_timeout(), Some(at(75).monotonic));
     peer.session.handle_timeout(at(74), &mut peer.wire);
     assert_eq!(peer.read(), [Value::Null; 0]);
@@ -110,6 +112,27 @@ fn client_is_told_before_its_token_ends_and_closed_with_3005_when_it_has() {
     assert_eq!((peer.read().len(), peer.wire.closed), (0, Some(3005)));
     assert_eq!(peer.session.poll_timeout(), None);
     assert_eq!(server.service.hub.stats().topics, 0, "it has left its topics");
+}
+
+// LIM-016
+#[test]
+fn token_ends_by_the_walls_clock_even_where_that_is_set() {
+    let mut server = Server::open(Rules::default());
+    let days = Duration::from_secs(864_000);
+    let mut peers = [(); 2].map(|()| server.connect(ending(&server, 100), server.start));
+    let [early, late] = &mut peers;
+    assert_eq!([early.read().len(), late.read().len()], [1, 1]);
+    for minutes in 1..4 {
+        let mut now = server.at(Duration::from_secs(60 * minutes));
+        now.wall -= days;
+        late.session.handle_timeout(now, &mut late.wire);
+        assert_eq!((late.read().len(), late.wire.closed), (0, None));
+        assert_eq!(late.session.poll_timeout(), Some(now.monotonic + Duration::from_secs(60)));
+    }
+    let mut now = server.at(Duration::from_secs(60));
+    now.wall += days;
+    early.session.handle_timeout(now, &mut early.wire);
+    assert_eq!((early.read().len(), early.wire.closed), (0, Some(3005)));
 }
 
 #[test]
@@ -144,7 +167,7 @@ fn new_token_takes_the_place_of_the_old_one() {
     let next = Grant { subscribe: patterns(&["a"]), ..ending(&server, 200) };
     let told = answer(&mut peer, &server, 82, Ok(next));
     assert_eq!(told, json!({"type": "ok", "ref": 9, "expires": 1_000_200, "unsubscribed": ["b"]}));
-    assert_eq!(peer.session.poll_timeout(), Some(at(&server, 175).monotonic));
+    assert_eq!(peer.session.poll_timeout(), Some(at(&server, 142).monotonic));
     server.publish("b", "x");
     server.publish("a", "y");
     server.turn([&mut peer], server.start);
