@@ -18,7 +18,7 @@ pub fn session(data: &[u8]) {
         return;
     };
     let (service, mut wire) = (service(*kind), Wire::default());
-    let grant = grant(*kind);
+    let grant = Arc::new(grant(*kind));
     let client = Label::new("c1").expect("a name");
     let mut session = Session::open(service.clone(), client, grant.clone(), now(), &mut wire);
     assert_eq!(wire.take("welcome"), 1);
@@ -49,7 +49,7 @@ fn service(kind: u8) -> Arc<Service> {
     let hub = Hub::new(Epoch::from_random(35), Rules::all(rules), Limits::default());
     let mut settings = Settings { rate: None, ..Settings::default() };
     settings.limits.burst = if kind & 2 == 0 { 1 } else { 1_000_000 };
-    let auth = Auth::Anonymous(Grant::default());
+    let auth = Auth::Anonymous(Arc::default());
     Arc::new(Service::new(Arc::new(hub), auth, settings))
 }
 

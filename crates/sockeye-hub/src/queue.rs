@@ -286,9 +286,7 @@ mod tests {
 
     #[test]
     fn none_is_dropped_behind_one_that_must_not_be_whatever_the_rules_are_by_now() {
-        let mut limits = QueueLimits::default();
-        limits.messages = 4;
-        let mut queue = Queue::new(limits);
+        let mut queue = Queue::new(QueueLimits { messages: 4, ..QueueLimits::default() });
         let of = [
             ("a", Slow::Disconnect),
             ("b", Slow::Latest),
