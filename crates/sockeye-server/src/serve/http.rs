@@ -3,45 +3,35 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, StatusCode, Version};
-use http_body::Frame;
+use http::{Request, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sockeye::{AnyIo, HttpConnection, Upgrades};
 
-use super::stream::{Framing, Rest, Writing};
-use crate::http::{ClientAddr, Endless};
+use super::stream::{Rest, Slot, Writing};
+use crate::http::ClientAddr;
 
 /// Serves a connection, upgrades and streams included, until it ends or the server stops.
 pub(crate) async fn serve(connection: HttpConnection, router: Router) {
     let upgrades = connection.upgrades.clone();
-    let stream = Stream::default();
     // In a box, which is gone when a stream is left.
-    let Some(io) = Box::pin(serve_requests(connection, router, stream.clone())).await else {
-        return;
-    };
-    if let Some(rest) = stream.take() {
+    let left = Box::pin(serve_requests(connection, router)).await;
+    if let Some((io, rest)) = left {
         // In a task of its own, since this one keeps the room that requests have taken.
         tokio::spawn(Writing::new(io, rest, upgrades.into_place()));
     }
 }
 
-/// Answers requests; returns the connection once a stream is left of it.
-async fn serve_requests(
-    connection: HttpConnection,
-    router: Router,
-    stream: Stream,
-) -> Option<AnyIo> {
+/// Answers requests; returns what is left to be written once an answer is a stream.
+async fn serve_requests(connection: HttpConnection, router: Router) -> Option<(AnyIo, Rest)> {
     let HttpConnection { io, upgrades, .. } = connection;
+    let stream = Slot::default();
     let (answering, streaming) = (upgrades.clone(), stream.clone());
     let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
         let client = answering.client_addr(request.headers());
@@ -51,70 +41,25 @@ async fn serve_requests(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).max_headers(100).max_buf_size(BUFFER);
-    let mut serving = Box::pin(http.serve_connection(TokioIo::new(io), service).with_upgrades());
+    let mut serving = http.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut stopping = pin!(upgrades.stopping());
     let mut is_stopping = false;
-    let is_stream = poll_fn(|context| {
+    let rest = poll_fn(|context| {
         if !is_stopping && stopping.as_mut().poll(context).is_ready() {
             is_stopping = true;
-            serving.as_mut().graceful_shutdown();
+            Pin::new(&mut serving).graceful_shutdown();
         }
         // An error here is the client's: it left, or sent what is no HTTP.
-        if serving.as_mut().poll(context).is_ready() {
-            return Poll::Ready(false);
+        if Pin::new(&mut serving).poll(context).is_ready() {
+            return Poll::Ready(None);
         }
-        // Its head was asked for in this very task, and written once all is flushed.
-        if stream.is_some() && upgrades.is_flushed() { Poll::Ready(true) } else { Poll::Pending }
+        // The head of a stream was written in this very poll, and is gone once all is flushed.
+        let is_written = stream.is_some() && upgrades.is_flushed();
+        if is_written { Poll::Ready(stream.take()) } else { Poll::Pending }
     });
-    if !is_stream.await {
-        return None;
-    }
-    let (_, io) = Pin::into_inner(serving).into_parts()?.io.into_inner().into_parts();
-    Some(io)
-}
-
-/// Where the body of a stream waits while its head is written.
-#[derive(Clone, Default)]
-struct Stream(Arc<Mutex<Option<Rest>>>);
-
-impl Stream {
-    /// Takes the body out of a response that is a stream.
-    fn put(&self, version: Version, mut response: Response) -> Response {
-        if response.extensions_mut().remove::<Endless>().is_none() {
-            return response;
-        }
-        let (mut head, body) = response.into_parts();
-        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        *self.lock() = Some(Rest { body, framing: Framing::of(version) });
-        Response::from_parts(head, Body::new(Elsewhere))
-    }
-
-    fn is_some(&self) -> bool {
-        self.lock().is_some()
-    }
-
-    fn take(&self) -> Option<Rest> {
-        self.lock().take()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A body that is written by somebody else.
-struct Elsewhere;
-
-impl http_body::Body for Elsewhere {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Pending
-    }
+    let rest = rest.await?;
+    let (_, io) = serving.into_parts()?.io.into_inner().into_parts();
+    Some((io, rest))
 }
 
 /// What is buffered of a connection either way, in bytes: four times the longest head.
@@ -125,7 +70,7 @@ async fn answer(
     mut request: Request<hyper::body::Incoming>,
     mut router: Router,
     upgrades: Upgrades,
-    stream: Stream,
+    stream: Slot,
 ) -> Result<Response, Infallible> {
     if request.headers().contains_key("upgrade") {
         return Ok(upgrades.upgrade(&mut request).await.map(Body::from));

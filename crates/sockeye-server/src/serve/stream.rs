@@ -4,19 +4,29 @@
 //! stream has no use for. So once it has written the head of the answer it lets go, and what is left
 //! is the body, in chunks (RFC 9112, section 7.1).
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
-use http::Version;
-use http_body::Body as _;
+use http::header::CONNECTION;
+use http::{HeaderValue, Version};
+use http_body::{Body as _, Frame};
 use sockeye::{AnyIo, Place};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use crate::http::Endless;
+
+/// Where the body of a stream waits while its head is written.
+#[derive(Clone, Default)]
+pub(super) struct Slot(Arc<Mutex<Option<Rest>>>);
 
 /// What is left of an answer whose head has been written.
 #[derive(Debug)]
@@ -60,6 +70,34 @@ enum Phase {
     Body,
     /// All is told but the end of the connection.
     End,
+}
+
+/// A body that is written by somebody else.
+struct Elsewhere;
+
+impl Slot {
+    /// Takes the body out of a response that is a stream.
+    pub(super) fn put(&self, version: Version, mut response: Response) -> Response {
+        if response.extensions_mut().remove::<Endless>().is_none() {
+            return response;
+        }
+        let (mut head, body) = response.into_parts();
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        *self.lock() = Some(Rest { body, framing: Framing::of(version) });
+        Response::from_parts(head, Body::new(Elsewhere))
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    pub(super) fn take(&self) -> Option<Rest> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Rest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Framing {
@@ -172,6 +210,18 @@ impl<P> Writing<P> {
     }
 }
 
+impl http_body::Body for Elsewhere {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
 /// Time in which a client must take something of what is written, as long as what waits for a
 /// WebSocket may wait.
 const STALLED: Duration = Duration::from_secs(30);
@@ -181,10 +231,6 @@ const UNANSWERED: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::sync::Arc;
-
-    use http_body::Frame;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
     use tokio::task::JoinHandle;
