@@ -1,11 +1,12 @@
 //! Many subscribers of one topic of `sockeye serve`, over WebSocket and server-sent events at once:
 //! `subscribers --serve PATH`, and of the rest what is not as below.
 //!
-//! `--websockets 10000 --events 1000 --messages 200 --bytes 100 --path /t/crowd`
+//! `--websockets 10000 --events 1000 --stalled 0 --messages 200 --bytes 100 --path /t/crowd`
 //!
 //! Starts the server on its default settings (with history and recovery), connects the WebSockets,
 //! then the streams, publishes over HTTP, one message when all have the one before, and checks that each
-//! subscriber gets every message once and in order. Prints JSON: private memory of the server for each
+//! subscriber gets every message once and in order. Those that are stalled, every second one of them a stream, read nothing and
+//! are waited for by nobody. Prints JSON: private memory of the server for each
 //! idle subscriber, processor time per delivery, and how long all had to wait for a message. Pin it with
 //! `taskset -c 1`; it pins the server to the first core itself.
 #![forbid(unsafe_code)]
@@ -22,7 +23,7 @@ use sockeye_bench::flags::Flags;
 use sockeye_bench::load::Failure;
 use sockeye_bench::load::server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -32,6 +33,7 @@ async fn main() -> Result<(), Failure> {
     let serve: String = flags.take("serve")?.ok_or("--serve PATH is missing")?;
     let websockets = flags.take("websockets")?.unwrap_or(10_000);
     let events = flags.take("events")?.unwrap_or(1_000);
+    let stalled = flags.take("stalled")?.unwrap_or(0);
     let messages: u64 = flags.take("messages")?.unwrap_or(200);
     let bytes = flags.take("bytes")?.unwrap_or(100);
     let path = flags.take("path")?.unwrap_or_else(|| "/t/crowd".to_owned());
@@ -49,6 +51,7 @@ async fn main() -> Result<(), Failure> {
     open.connect(&served, Form::Events, events, &crowd, &mut subscribers).await?;
     let with_all = server.private_memory()?;
 
+    let _stalled = open.stall(&served, stalled).await?;
     let before = server.usage()?;
     let mut waits = publish(&served, &open, &crowd, (websockets + events) as u64).await?;
     let after = server.usage()?;
@@ -63,6 +66,7 @@ async fn main() -> Result<(), Failure> {
         json!({
             "websockets": websockets,
             "events": events,
+            "stalled": stalled,
             "messages": messages,
             "bytes of an idle websocket": each(with_websockets - empty, websockets),
             "bytes of an idle stream": each(with_all - with_websockets, events),
@@ -151,15 +155,7 @@ impl Subscriber {
         let before = crowd.joined.load(Ordering::Acquire);
         for number in 0..count {
             let mut io = TcpStream::connect(&served.address).await?;
-            let headers = match form {
-                Form::Events => "Accept: text/event-stream",
-                Form::WebSocket => {
-                    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-                }
-            };
-            let request = format!("GET {} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n", self.path);
-            io.write_all(request.as_bytes()).await?;
+            io.write_all(self.request(form).as_bytes()).await?;
             let (this, all) = (self.clone(), crowd.clone());
             subscribers.spawn(async move { this.follow(io, form, &all).await });
             if number % 500 == 499 {
@@ -167,6 +163,32 @@ impl Subscriber {
             }
         }
         crowd.wait(&crowd.joined, before + count as u64).await
+    }
+
+    /// Connects subscribers that never read, and take little before they have to.
+    async fn stall(&self, served: &Served, count: usize) -> Result<Vec<TcpStream>, Failure> {
+        let mut stalled = Vec::new();
+        for number in 0..count {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4_096)?;
+            let mut io = socket.connect(served.address.parse()?).await?;
+            let form = if number % 2 == 0 { Form::WebSocket } else { Form::Events };
+            io.write_all(self.request(form).as_bytes()).await?;
+            io.readable().await?;
+            stalled.push(io);
+        }
+        Ok(stalled)
+    }
+
+    fn request(&self, form: Form) -> String {
+        let headers = match form {
+            Form::Events => "Accept: text/event-stream",
+            Form::WebSocket => {
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+            }
+        };
+        format!("GET {} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n", self.path)
     }
 
     /// Reads until all messages have come, and checks that they come once and in order.
