@@ -3,8 +3,7 @@
 //! One task for all of them, and one entry each, which is a fifth of what a timer of their own takes;
 //! none needs it to the millisecond.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -15,21 +14,30 @@ use tokio::time::timeout_at;
 
 use crate::subscriber::Mailbox;
 
-/// The alarms that are set. One that is no longer wanted rings all the same: whoever is woken looks
-/// whether its time has come.
+/// The alarms that are set. One that is no longer wanted and not cancelled rings all the same: whoever
+/// is woken looks whether its time has come.
 #[derive(Default)]
 pub struct Alarms {
-    set: Mutex<BinaryHeap<Alarm>>,
+    set: Mutex<Set>,
     sooner: Notify,
 }
 
-struct Alarm {
-    at: Instant,
-    whom: Sleeper,
+#[derive(Default)]
+struct Set {
+    sleepers: BTreeMap<Alarm, Sleeper>,
+    /// How many have been set so far.
+    count: u64,
+}
+
+/// An alarm that was set. The soonest is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Alarm {
+    pub(crate) at: Instant,
+    number: u64,
 }
 
 // One for each stream, of which there are many.
-const _: () = assert!(size_of::<Alarm>() <= 40);
+const _: () = assert!(size_of::<(Alarm, Sleeper)>() <= 48);
 
 /// Who is woken.
 pub(crate) enum Sleeper {
@@ -62,17 +70,24 @@ impl From<&Arc<Mailbox>> for Sleeper {
 
 impl Alarms {
     /// Wakes somebody at a moment.
-    pub(crate) fn set(&self, at: Instant, whom: impl Into<Sleeper>) {
-        let whom = whom.into();
-        let is_first = {
+    pub(crate) fn set(&self, at: Instant, whom: impl Into<Sleeper>) -> Alarm {
+        let (alarm, is_first) = {
             let mut set = self.lock();
-            let is_first = set.peek().is_none_or(|first| at < first.at);
-            set.push(Alarm { at, whom });
-            is_first
+            set.count += 1;
+            let alarm = Alarm { at, number: set.count };
+            let is_first = set.sleepers.first_key_value().is_none_or(|(first, _)| alarm < *first);
+            set.sleepers.insert(alarm, whom.into());
+            (alarm, is_first)
         };
         if is_first {
             self.sooner.notify_one();
         }
+        alarm
+    }
+
+    /// Takes an alarm back.
+    pub(crate) fn cancel(&self, alarm: Alarm) {
+        self.lock().sleepers.remove(&alarm);
     }
 
     /// Rings for as long as it is awaited.
@@ -91,47 +106,24 @@ impl Alarms {
     fn ring_due(&self, now: Instant) -> Option<Instant> {
         let mut set = self.lock();
         loop {
-            let next = set.peek()?.at;
-            if next > now {
-                return Some(next);
+            let next = set.sleepers.first_entry()?;
+            if next.key().at > now {
+                return Some(next.key().at);
             }
-            if let Some(due) = set.pop() {
-                due.whom.wake();
-            }
+            next.remove().wake();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Alarm>> {
+    fn lock(&self) -> MutexGuard<'_, Set> {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Alarms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarms").field("set", &self.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Alarms").field("set", &self.lock().sleepers.len()).finish_non_exhaustive()
     }
 }
-
-/// The soonest is the greatest, as a heap wants it.
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.at.cmp(&self.at)
-    }
-}
-
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Alarm {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Alarm {}
 
 #[cfg(test)]
 mod tests {
@@ -164,11 +156,12 @@ mod tests {
         let start = Instant::now();
         let set = |connection, seconds| {
             let sender = Sender::new(bell.0.clone(), connection);
-            alarms.set(start + Duration::from_secs(seconds), sender);
+            alarms.set(start + Duration::from_secs(seconds), sender)
         };
         set(2, 20);
         set(1, 10);
         set(3, 20);
+        alarms.cancel(set(5, 12));
         assert_eq!(alarms.ring_due(start), Some(start + Duration::from_secs(10)));
         let after = alarms.ring_due(start + Duration::from_secs(11));
         assert_eq!(after, Some(start + Duration::from_secs(20)));

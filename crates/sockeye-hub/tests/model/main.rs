@@ -52,6 +52,7 @@ fn every_subscriber_gets_everything_in_order_once_or_is_told_what_is_missing() {
         run(seed);
         return;
     }
-    let met: BTreeSet<_> = (0..number("SOCKEYE_HUB_SEEDS").unwrap_or(8_000)).flat_map(run).collect();
+    let met: BTreeSet<_> =
+        (0..number("SOCKEYE_HUB_SEEDS").unwrap_or(8_000)).flat_map(run).collect();
     assert!(met.into_iter().eq(SIGHTS), "the worlds have become too small");
 }

@@ -17,7 +17,7 @@ use super::Topics;
 use super::admit::Lasting;
 use super::format::{End, Format};
 use super::visit::{Visit, count_gap};
-use crate::alarms::Alarms;
+use crate::alarms::{Alarm, Alarms};
 use crate::clients::Parting;
 use crate::random;
 use crate::subscriber::Subscriber;
@@ -34,13 +34,13 @@ pub(super) struct Streaming {
 }
 
 // One for each stream, of which there are many.
-const _: () = assert!(size_of::<Streaming>() <= 224);
+const _: () = assert!(size_of::<Streaming>() <= 232);
 
 /// When a stream has been silent for long, or its grant ends.
 pub(super) struct Timer {
     due: Instant,
-    /// For when an alarm is set.
-    alarm: Option<Instant>,
+    /// What is set to wake it.
+    alarm: Option<Alarm>,
 }
 
 /// Returns when a client comes back that is parted with because the server stops: not before a server
@@ -78,11 +78,17 @@ impl Timer {
             return Poll::Ready(());
         }
         // An alarm that rings too early is set again.
-        if self.alarm.is_none_or(|alarm| alarm <= now || alarm > self.due) {
-            self.alarm = Some(self.due);
-            alarms.set(self.due, subscriber.mailbox());
+        if self.alarm.is_none_or(|alarm| alarm.at <= now || alarm.at > self.due) {
+            self.cancel(alarms);
+            self.alarm = Some(alarms.set(self.due, subscriber.mailbox()));
         }
         Poll::Pending
+    }
+
+    fn cancel(&mut self, alarms: &Alarms) {
+        if let Some(alarm) = self.alarm.take() {
+            alarms.cancel(alarm);
+        }
     }
 }
 
@@ -100,6 +106,12 @@ impl Body for Streaming {
 
     fn is_end_stream(&self) -> bool {
         self.phase == Phase::Over
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.timer.cancel(&self.topics.alarms);
     }
 }
 

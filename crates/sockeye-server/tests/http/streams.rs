@@ -106,6 +106,8 @@ async fn stream_that_its_client_leaves_is_no_subscriber_any_more() {
         ),
         (0, 0)
     );
+    // The one that would wake it is gone with it.
+    assert_eq!(format!("{:?}", server.topics.alarms), "Alarms { set: 0, .. }");
 }
 
 #[tokio::test]

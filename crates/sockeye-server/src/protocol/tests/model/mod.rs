@@ -45,6 +45,7 @@ fn cursor_of_every_client_stands_for_what_it_got_or_was_told_of() {
         run(seed);
         return;
     }
-    let met: BTreeSet<_> = (0..number("SOCKEYE_JSON_SEEDS").unwrap_or(5_000)).flat_map(run).collect();
+    let met: BTreeSet<_> =
+        (0..number("SOCKEYE_JSON_SEEDS").unwrap_or(5_000)).flat_map(run).collect();
     assert!(met.iter().copied().eq(SIGHTS), "the worlds have become too small: {met:?}");
 }
