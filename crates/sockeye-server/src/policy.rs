@@ -37,6 +37,12 @@ impl Policy {
         }
     }
 
+    /// Tells whether what is no key may be a token, or else stands for nothing: where there are keys and
+    /// nothing else, whoever shows another has a wrong one.
+    pub(crate) fn takes_tokens(&self) -> bool {
+        self.api_keys.is_empty() || !matches!(self.auth, Auth::Anonymous(_))
+    }
+
     /// Tells whether a page of `origin` may use the server that it knows as `host`.
     pub fn allows_page(&self, origin: &[u8], host: &str) -> bool {
         self.origins.allows(origin, host, self.scheme) || self.is_own_page(origin, host)

@@ -51,17 +51,28 @@ pub struct Subscribed {
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<Waiting>);
 
-#[derive(Default)]
 struct Waiting {
     queue: Queue,
     waker: Option<Waker>,
+    /// What wakes it.
+    wakes: Wakes,
     parting: Told,
+    /// From when on nothing is added, by the clock of the messages.
+    ends: Duration,
+}
+
+/// What wakes whoever waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wakes {
+    /// Messages and all else.
+    Messages,
+    /// All but messages: those that wait can't be taken yet.
+    Parting,
 }
 
 /// Whether a subscriber has been told that it has to leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    #[default]
     Nothing,
     Unheard(Parting),
     Heard,
@@ -149,8 +160,14 @@ impl Subscriber {
         if self.state == State::Closed || waiting.queue.has_overflowed() {
             return Poll::Ready(None);
         }
-        waiting.wake_later(context);
+        waiting.wake_later(context, Wakes::Messages);
         Poll::Pending
+    }
+
+    /// Gets nothing that is published from a moment on, by the clock of the messages, however late what
+    /// was published before is read.
+    pub(crate) fn end_at(&mut self, ends: Duration) {
+        self.mailbox.lock().ends = ends;
     }
 
     /// Waits until it has to leave; this is ready once.
@@ -160,7 +177,7 @@ impl Subscriber {
             waiting.parting = Told::Heard;
             return Poll::Ready(why);
         }
-        waiting.wake_later(context);
+        waiting.wake_later(context, Wakes::Messages);
         Poll::Pending
     }
 
@@ -219,16 +236,30 @@ impl std::fmt::Debug for Subscriber {
 }
 
 impl Mailbox {
-    /// Tells the subscriber that it has to leave, unless it has been told.
+    /// Tells the subscriber that it has to leave, unless it has been told. One that is dismissed gets
+    /// nothing that is published from now on.
     pub(crate) fn part(&self, why: Parting) -> bool {
         let mut waiting = self.lock();
         if waiting.parting != Told::Nothing {
             return false;
         }
         waiting.parting = Told::Unheard(why);
+        if why == Parting::Dismissed {
+            waiting.ends = Duration::ZERO;
+        }
         drop(waiting);
         self.wake();
         true
+    }
+
+    /// Waits until the subscriber is dismissed, while it can take no messages.
+    pub(crate) fn poll_dismissed(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.lock();
+        if waiting.ends.is_zero() {
+            return Poll::Ready(());
+        }
+        waiting.wake_later(context, Wakes::Parting);
+        Poll::Pending
     }
 
     /// Wakes whoever waits at the subscriber.
@@ -251,8 +282,21 @@ impl Mailbox {
     }
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            queue: Queue::default(),
+            waker: None,
+            wakes: Wakes::Messages,
+            parting: Told::Nothing,
+            ends: Duration::MAX,
+        }
+    }
+}
+
 impl Waiting {
-    fn wake_later(&mut self, context: &Context<'_>) {
+    fn wake_later(&mut self, context: &Context<'_>, wakes: Wakes) {
+        self.wakes = wakes;
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             self.waker = Some(context.waker().clone());
         }
@@ -263,8 +307,11 @@ impl Listener for Mailbox {
     fn deliver(&self, message: &Arc<Message>) {
         let waker = {
             let mut waiting = self.lock();
+            if message.at >= waiting.ends {
+                return;
+            }
             waiting.queue.push(message.clone());
-            waiting.waker.take()
+            if waiting.wakes == Wakes::Messages { waiting.waker.take() } else { None }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -379,9 +426,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Wakes(AtomicUsize);
+    struct Bell(AtomicUsize);
 
-    impl Wake for Wakes {
+    impl Wake for Bell {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -390,7 +437,7 @@ mod tests {
     #[test]
     fn subscriber_is_told_once_that_it_has_to_leave_and_is_woken_for_it() {
         let mut subscriber = Subscriber::new(hub(), QueueLimits::default());
-        let (mailbox, wakes) = (subscriber.mailbox().clone(), Arc::new(Wakes::default()));
+        let (mailbox, wakes) = (subscriber.mailbox().clone(), Arc::new(Bell::default()));
         let waker = Waker::from(wakes.clone());
         let mut context = Context::from_waker(&waker);
         assert!(subscriber.poll_parting(&mut context).is_pending());
@@ -403,11 +450,49 @@ mod tests {
     }
 
     #[test]
+    fn nothing_comes_that_is_published_after_the_end_however_late_the_rest_is_read() {
+        let hub = hub();
+        let at = |seconds| {
+            let publication = Publication::new(topic("a"), Payload::text("x"));
+            hub.publish(publication, Duration::from_secs(seconds)).unwrap();
+        };
+        let subscriber = || {
+            let mut one = Subscriber::new(hub.clone(), QueueLimits::default());
+            one.subscribe(&[topic("a")], Since::Now, T0);
+            one
+        };
+        let (mut ends, mut dismissed) = (subscriber(), subscriber());
+        ends.end_at(Duration::from_secs(2));
+        at(1);
+        dismissed.mailbox().part(Parting::Dismissed);
+        at(2);
+        at(3);
+        assert_eq!((drain(&mut ends), drain(&mut dismissed)), (vec![1], vec![1]));
+    }
+
+    #[test]
+    fn who_can_take_no_messages_is_woken_by_its_dismissal_alone() {
+        let hub = hub();
+        let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
+        subscriber.subscribe(&[topic("a")], Since::Now, T0);
+        let wakes = Arc::new(Bell::default());
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        let mailbox = subscriber.mailbox().clone();
+        assert!(mailbox.poll_dismissed(&mut context).is_pending());
+        say(&hub, "a");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        mailbox.part(Parting::Dismissed);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(mailbox.poll_dismissed(&mut context).is_ready());
+    }
+
+    #[test]
     fn publishing_wakes_whoever_waits_once_and_closing_ends_after_what_waits() {
         let hub = hub();
         let mut subscriber = Subscriber::new(hub.clone(), QueueLimits::default());
         subscriber.subscribe(&[topic("a")], Since::Now, T0);
-        let wakes = Arc::new(Wakes::default());
+        let wakes = Arc::new(Bell::default());
         let waker = Waker::from(wakes.clone());
         let mut context = Context::from_waker(&waker);
         assert!(subscriber.poll_next(&mut context).is_pending());

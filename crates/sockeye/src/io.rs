@@ -63,10 +63,28 @@ impl AnyIo {
 
     /// Returns the address of the other end of the TCP connection, if it is one.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.tcp()?.peer_addr().ok()
+    }
+
+    /// Bounds the bytes that the operating system takes and has not sent, where it can: a writer
+    /// notices sooner then whether its peer takes any. Does nothing to what is no TCP connection.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn limit_unsent(&self, bytes: u32) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(tcp) = self.tcp() {
+            return SockRef::from(tcp).set_tcp_notsent_lowat(bytes);
+        }
+        let _ = bytes;
+        Ok(())
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Kind::Tcp(tcp) => tcp.peer_addr().ok(),
+            Kind::Tcp(tcp) => Some(tcp),
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls.get_ref().0.peer_addr().ok(),
+            Kind::Tls(tls) => Some(tls.get_ref().0),
             Kind::Boxed(_) => None,
         }
     }

@@ -67,6 +67,25 @@ async fn a_websocket_path_without_an_upgrade_is_426_and_says_what_to_speak() {
 }
 
 #[tokio::test]
+async fn clients_that_offer_http_2_with_a_request_are_answered_in_http_1_1() {
+    let served = Served::start(&["serve"]).await;
+    let offer =
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA";
+    let mut raw = served.raw().await;
+    for _ in 0..2 {
+        let length = "Content-Type: text/plain\r\nContent-Length: 5";
+        let post =
+            format!("POST /t/x HTTP/1.1\r\nHost: localhost\r\n{offer}\r\n{length}\r\n\r\nhello");
+        raw.write(post.as_bytes()).await;
+        let answer = raw.response().await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    raw.write(format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{offer}\r\n\r\n").as_bytes()).await;
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_connection_that_served_pages_becomes_a_websocket() {
     let served = Served::start(&["serve"]).await;
     for path in ["/echo", "/t/x"] {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::operated::Operated;
 use crate::scratch::Scratch;
-use crate::support::{PATIENCE, Raw, TEXT, receive};
+use crate::support::{PATIENCE, Raw, TEXT, handshake_with, receive};
 
 /// Samples by series and labels, as they are written, and the type of each family.
 #[derive(Debug, Default)]
@@ -152,6 +152,8 @@ async fn known_traffic_is_counted_exactly() {
     }
     let refused = served.ask("GET /t/a* HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(refused.contains(" 400 "));
+    let foreign = handshake_with("/t/a", &[("Origin", "https://evil.example")]);
+    assert!(served.ask(&foreign).await.contains(" 403 "));
     // One who comes back and has missed nothing, and one with a cursor of another life.
     for since in ["x-1", "%20"] {
         let target = format!("/t/a?since={since}&wait=0");
@@ -193,6 +195,7 @@ async fn known_traffic_is_counted_exactly() {
             ("sockeye_publish_seconds_count", 3.0),
             ("sockeye_publish_seconds_bucket{le=\"+Inf\"}", 3.0),
             ("sockeye_refused_total{code=\"bad_request\"}", 1.0),
+            ("sockeye_refused_total{code=\"origin_denied\"}", 1.0),
             ("sockeye_recover_total{result=\"gap\"}", 2.0),
             ("sockeye_recover_total{result=\"complete\"}", 0.0),
             ("sockeye_slow_total{policy=\"disconnect\"}", 0.0),

@@ -69,9 +69,11 @@ async fn stream_that_is_pipelined_begins_when_all_answers_before_it_are_whole() 
 async fn client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_its_connection() {
     let served = Served::start(&["serve"]).await;
     let mut raw = served.raw().await;
-    raw.write(get("/t/river", "1.0").as_bytes()).await;
+    let stays = "Connection: keep-alive\r\n\r\n";
+    raw.write(get("/t/river", "1.0").replace("\r\n\r\n", &format!("\r\n{stays}")).as_bytes()).await;
     let head = raw.head().await;
     assert!(head.starts_with("HTTP/1.0 200 ") && !head.contains("chunked"), "{head}");
+    assert!(!head.contains("keep-alive"), "{head}");
     served.publish("river", "flows").await;
     let all = until(&mut raw, "data: flows\n\n").await;
     assert!(all.starts_with("retry: "), "{all}");

@@ -39,10 +39,13 @@ impl ApiKeys {
     ///
     /// # Errors
     /// [`Denied::KeyInQuery`] for a key in the URL, where logs and browsers keep it, even a right
-    /// one; [`Denied::Missing`] without a key; [`Denied::Malformed`] with two;
+    /// one and in the place of a token; [`Denied::Missing`] without a key; [`Denied::Malformed`] with two;
     /// [`Denied::WrongKey`].
     pub fn check(&self, target: &str, headers: &[(&str, &[u8])]) -> Result<(), Denied> {
-        if QUERY_NAMES.iter().any(|name| query_values(target, name).next().is_some()) {
+        let mut tokens = query_values(target, "token");
+        if QUERY_NAMES.iter().any(|name| query_values(target, name).next().is_some())
+            || tokens.any(|token| self.contains(token.as_bytes()))
+        {
             return Err(Denied::KeyInQuery);
         }
         let bearer = bearer(headers)?.map(String::into_bytes);
@@ -116,6 +119,9 @@ mod tests {
 
     #[test]
     fn key_in_the_query_is_refused_even_a_right_one() {
+        let in_place_of_a_token = format!("/t/a?token={OLD}");
+        assert_eq!(keys().check(&in_place_of_a_token, &[]), Err(Denied::KeyInQuery));
+        assert_eq!(keys().check("/t/a?token=a.b.c", &[]), Err(Denied::Missing));
         let right: &[(&str, &[u8])] = &[("x-api-key", OLD.as_bytes())];
         for name in QUERY_NAMES {
             let target = format!("/publish?{name}={OLD}");

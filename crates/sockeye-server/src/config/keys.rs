@@ -156,7 +156,7 @@ static KEYS: &[Key<Config>] = &[
         Kind::Secrets,
         "SOCKEYE_AUTH_API_KEYS",
         "",
-        "Keys of the HTTP API, which is off without any"
+        "Keys of back ends, which may do everything over HTTP"
     ),
     key!(
         auth.api_keys_file,
@@ -332,7 +332,7 @@ static KEYS: &[Key<Config>] = &[
         count(1, 1_000_000),
         "SOCKEYE_LIMITS_MESSAGES_PER_SECOND",
         "limits-messages-per-second",
-        "Messages that a connection may send in a second; not set, any number"
+        "Messages that a connection may send in a second; not set, 100 commands of sockeye.v1.json and any number of plain messages"
     ),
     key!(
         limits.message_burst,
@@ -388,7 +388,7 @@ static KEYS: &[Key<Config>] = &[
         time(0, HOUR),
         "SOCKEYE_TIME_REFRESH",
         "time-refresh",
-        "Wait for a new token once one has ended"
+        "How long before its end a client is told that its token ends"
     ),
     key!(
         time.poll,
@@ -480,4 +480,4 @@ const PATTERN: &str = "a topic, or the beginning of topics and \"*\"";
 
 const PATTERNS: &str = "topics, or beginnings of topics and \"*\"";
 
-const URL: &str = "an https:// URL";
+const URL: &str = "an https:// URL, or http:// on this machine";

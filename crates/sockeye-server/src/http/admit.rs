@@ -71,7 +71,7 @@ impl Admitted {
         match policy.api_keys.check(seen.target, &seen.headers) {
             Ok(()) => return Ok(admitted(Who::BackEnd)),
             // What is no key may be a token, unless it was sent as a key.
-            Err(Denied::WrongKey) if !seen.has("x-api-key") => {}
+            Err(Denied::WrongKey) if !seen.has("x-api-key") && policy.takes_tokens() => {}
             Err(Denied::Missing) => {}
             Err(denied) => return Err(denied.into()),
         }

@@ -1,6 +1,6 @@
 //! `GET`: a stream, a poll or a page, as the request asks.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -96,7 +96,11 @@ fn stream(
     let state = call.topics;
     let since = ask::since(call.parts).unwrap_or(Since::Now);
     let ticket = state.crowd.enter(admitted.ip(), Instant::now()).map_err(Problem::crowded)?;
-    let (subscriber, cursor) = subscribe(call, topics, since)?;
+    let (mut subscriber, cursor) = subscribe(call, topics, since)?;
+    if let Some(ends) = admitted.ends() {
+        subscriber.end_at(ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+    }
+    let mailbox = subscriber.mailbox().clone();
     let kind = format.content_type();
     let who = (&admitted, ticket);
     let visit = Visit::begin(&state.clients, who, form.transport(), &subscriber);
@@ -110,7 +114,7 @@ fn stream(
         timer: Timer::after(state.limits.heartbeat),
     };
     let mut response = Body::new(streaming).into_response();
-    response.extensions_mut().insert(Endless);
+    response.extensions_mut().insert(Endless { mailbox });
     let headers = response.headers_mut();
     describe(headers, &kind)?;
     // nginx would keep a stream until its buffer is full.

@@ -20,7 +20,7 @@ use super::visit::{Visit, count_gap};
 use crate::alarms::{Alarm, Alarms};
 use crate::clients::Parting;
 use crate::random;
-use crate::subscriber::Subscriber;
+use crate::subscriber::{Mailbox, Subscriber};
 
 /// A stream.
 pub(super) struct Streaming {
@@ -51,8 +51,11 @@ pub(super) fn come_back(window: Duration) -> Duration {
 
 /// Marks a response whose body ends only with its client, or with the server: a host may take it out
 /// of the hands of its HTTP server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Endless;
+#[derive(Clone)]
+pub(crate) struct Endless {
+    /// Tells when the client is to go, while what is written can't be.
+    pub(crate) mailbox: Arc<Mailbox>,
+}
 
 /// How far a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,16 +23,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::http::Endless;
+use crate::subscriber::Mailbox;
 
 /// Where the body of a stream waits while its head is written.
 #[derive(Clone, Default)]
 pub(super) struct Slot(Arc<Mutex<Option<Rest>>>);
 
 /// What is left of an answer whose head has been written.
-#[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) body: Body,
-    pub(super) framing: Framing,
+    body: Body,
+    framing: Framing,
+    mailbox: Arc<Mailbox>,
 }
 
 /// How the end of the body is told.
@@ -56,6 +57,8 @@ pub(super) struct Writing<P> {
     written: usize,
     /// When the client will have taken nothing for too long; while it takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether it has to be gone by then, whatever it takes.
+    is_dismissed: bool,
     /// Bytes that the client has sent behind its request.
     sent: usize,
     /// Held until the end.
@@ -78,12 +81,14 @@ struct Elsewhere;
 impl Slot {
     /// Takes the body out of a response that is a stream.
     pub(super) fn put(&self, version: Version, mut response: Response) -> Response {
-        if response.extensions_mut().remove::<Endless>().is_none() {
+        let Some(Endless { mailbox }) = response.extensions_mut().remove() else {
             return response;
-        }
+        };
         let (mut head, body) = response.into_parts();
         head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        *self.lock() = Some(Rest { body, framing: Framing::of(version) });
+        // Lest the connection of an old client is said to stay.
+        head.version = version;
+        *self.lock() = Some(Rest { body, framing: Framing::of(version), mailbox });
         Response::from_parts(head, Body::new(Elsewhere))
     }
 
@@ -134,7 +139,7 @@ impl<P: Unpin> Future for Writing<P> {
             match self.poll_written(context) {
                 Poll::Pending => return self.poll_stalled(context),
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => self.stalled = None,
+                Poll::Ready(Ok(())) => self.moved(),
             }
             match self.phase {
                 Phase::Body => ready!(self.poll_body(context)),
@@ -147,8 +152,20 @@ impl<P: Unpin> Future for Writing<P> {
 impl<P> Writing<P> {
     /// Writes what is left of an answer; `place` is held until all is written.
     pub(super) fn new(io: AnyIo, rest: Rest, place: P) -> Self {
-        let (phase, out) = (Phase::Body, Vec::new());
-        Self { io, rest, phase, out, written: 0, stalled: None, sent: 0, _place: place }
+        // Else megabytes would wait, and a client be given up that takes them slowly: the system says
+        // that there is room only when much of that has gone.
+        let _ = io.limit_unsent(UNSENT);
+        Self {
+            io,
+            rest,
+            phase: Phase::Body,
+            out: Vec::new(),
+            written: 0,
+            stalled: None,
+            is_dismissed: false,
+            sent: 0,
+            _place: place,
+        }
     }
 
     /// Waits until all has been written that is there, and the connection has ended if that is all.
@@ -158,8 +175,8 @@ impl<P> Writing<P> {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            // It takes some, slowly as it may.
-            (self.written, self.stalled) = (self.written.saturating_add(count), None);
+            self.written = self.written.saturating_add(count);
+            self.moved();
         }
         (self.written, self.out) = (0, Vec::new());
         match self.phase {
@@ -168,8 +185,18 @@ impl<P> Writing<P> {
         }
     }
 
-    /// Waits until the client has taken nothing for too long.
+    /// Takes note that the client takes some, slowly as it may.
+    fn moved(&mut self) {
+        if !self.is_dismissed {
+            self.stalled = None;
+        }
+    }
+
+    /// Waits until the client has taken nothing for too long, or has been dismissed for a while.
     fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.is_dismissed && self.rest.mailbox.poll_dismissed(context).is_ready() {
+            (self.is_dismissed, self.stalled) = (true, Some(Box::pin(sleep(DISMISSED))));
+        }
         self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED))).as_mut().poll(context)
     }
 
@@ -226,6 +253,13 @@ impl http_body::Body for Elsewhere {
 /// WebSocket may wait.
 const STALLED: Duration = Duration::from_secs(30);
 
+/// Time in which a client that has to go must have taken what is left, as long as a WebSocket may take to
+/// answer a Close.
+const DISMISSED: Duration = Duration::from_secs(5);
+
+/// Bytes that the system takes for a client and has not sent yet.
+const UNSENT: u32 = 128 << 10;
+
 /// Bytes that a client may send behind the request for a stream: as many as a request may have.
 const UNANSWERED: usize = 16 << 10;
 
@@ -237,6 +271,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::clients::Parting;
 
     /// A body of what is sent to it.
     struct Sent(UnboundedReceiver<&'static str>);
@@ -258,6 +293,7 @@ mod tests {
     struct Stream {
         body: UnboundedSender<&'static str>,
         client: DuplexStream,
+        mailbox: Arc<Mailbox>,
         writing: JoinHandle<()>,
         place: Arc<()>,
     }
@@ -267,15 +303,17 @@ mod tests {
         fn start(version: Version, room: usize) -> Self {
             let (body, sent) = unbounded_channel();
             let (client, server) = duplex(room);
-            let rest = Rest { body: Body::new(Sent(sent)), framing: Framing::of(version) };
+            let mailbox = Arc::<Mailbox>::default();
+            let (text, framing) = (Body::new(Sent(sent)), Framing::of(version));
+            let rest = Rest { body: text, framing, mailbox: mailbox.clone() };
             let place = Arc::new(());
             let writing = Writing::new(AnyIo::new(server), rest, place.clone());
-            Self { body, client, writing: tokio::spawn(writing), place }
+            Self { body, client, mailbox, writing: tokio::spawn(writing), place }
         }
 
         /// Ends the body, and returns all that the client gets.
         async fn end(self) -> String {
-            let Self { body, mut client, writing, place } = self;
+            let Self { body, mut client, writing, place, .. } = self;
             drop(body);
             let mut all = String::new();
             client.read_to_string(&mut all).await.unwrap();
@@ -324,6 +362,21 @@ mod tests {
         stream.writing.await.unwrap();
         assert_eq!((last - start, last.elapsed()), (Duration::from_secs(87), STALLED));
         assert!(stream.body.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_is_dismissed_must_have_taken_all_within_5_s() {
+        let mut stream = Stream::start(Version::HTTP_10, 1);
+        stream.body.send("abcdef").unwrap();
+        assert_eq!(stream.read(1).await, "a");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let start = Instant::now();
+        assert!(stream.mailbox.part(Parting::Dismissed));
+        // What it takes meanwhile gives it no more time.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(stream.read(1).await, "b");
+        stream.writing.await.unwrap();
+        assert_eq!(start.elapsed(), DISMISSED);
     }
 
     #[tokio::test]

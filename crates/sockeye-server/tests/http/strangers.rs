@@ -48,6 +48,21 @@ async fn topic_that_a_token_does_not_allow_is_refused_whether_it_exists_or_not()
     assert_eq!(allowed.status(), 200);
 }
 
+// PUB-015
+#[tokio::test]
+async fn where_there_are_keys_and_no_tokens_a_wrong_key_is_not_passed_over() {
+    let server = Server::open().await;
+    for header in ["Authorization", "X-API-Key"] {
+        let value = if header == "Authorization" { "Bearer abc" } else { "abc" };
+        let answer = server.send("POST", "/t/a", &[(header, value)], b"x").await;
+        assert_eq!(told(&answer), (401, "invalid_key".into()), "{header}");
+    }
+    let answer = server.send("POST", &format!("/t/a?token={KEY}"), &[], b"x").await;
+    assert_eq!(answer.status(), 400);
+    assert_eq!(server.topics.hub.stats().cursor.seq, 0);
+    assert_eq!(server.send("POST", "/t/a", &[], b"x").await.status(), 200);
+}
+
 // PUB-012
 #[tokio::test]
 async fn publication_without_the_right_is_refused_and_not_delivered() {

@@ -1,7 +1,7 @@
 //! The door for hosts that accept connections themselves.
 //!
 //! A WebSocket request that is whole when its first bytes come, and whose path is another host's, is
-//! answered on the spot, on the thread that read it. Everything else goes the way that connections go
+//! answered on the spot, on the thread that read it, unless it is refused. Everything else goes the way that connections go
 //! which the server accepts: nothing is decided twice in two ways.
 
 use std::fmt;
@@ -11,12 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use sockeye_proto::handshake::RequestHead;
+use sockeye_proto::handshake::{Rejection, RequestHead};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::acceptor::refuse;
 use super::handover::{Place, Transport};
 use super::pending::Handshake;
+use super::routes::Admitted;
 use super::{Shared, is_plain};
 use crate::io::tune;
 use crate::log;
@@ -34,6 +37,15 @@ pub struct Caller {
     pub(super) handshake: Handshake,
     /// When its request must be complete.
     pub(super) deadline: Instant,
+}
+
+/// A request that is for another host.
+struct Judged<'a> {
+    client: SocketAddr,
+    verdict: Result<Admitted, Rejection>,
+    permit: OwnedSemaphorePermit,
+    /// What came behind it.
+    rest: &'a [u8],
 }
 
 impl Doorstep {
@@ -64,8 +76,16 @@ impl Doorstep {
 
     /// Answers a connection of which `bytes` have come, or none in time.
     pub fn first_bytes(&self, tcp: TcpStream, mut caller: Caller, bytes: &[u8]) {
-        if let Some(tcp) = self.answer(tcp, &mut caller, bytes) {
-            self.serve(tcp, caller, bytes);
+        let Some(judged) = self.judge(&mut caller, bytes) else {
+            return self.serve(tcp, caller, bytes);
+        };
+        let Judged { client, verdict, permit, rest } = judged;
+        match verdict {
+            Ok(admitted) => {
+                let place = Place::alone(&self.shared.places, permit, client);
+                self.welcome(tcp, admitted, rest, place);
+            }
+            Err(rejection) => self.refuse(tcp, caller, (rejection, client), bytes),
         }
     }
 
@@ -74,27 +94,49 @@ impl Doorstep {
         log::accept_error(error);
     }
 
-    /// Answers a request that is for another host. Gives the connection back if it is anything else,
-    /// or if it is to be refused.
-    fn answer(&self, tcp: TcpStream, caller: &mut Caller, bytes: &[u8]) -> Option<TcpStream> {
+    /// Judges a request that is for another host; `None` for anything else.
+    fn judge<'a>(&self, caller: &mut Caller, bytes: &'a [u8]) -> Option<Judged<'a>> {
         let Shared { routes, places, proxies, life, .. } = &*self.shared;
         let limits = &routes.acceptor.config.limits;
-        let Ok(Some((head, rest))) = RequestHead::read(bytes, limits) else { return Some(tcp) };
+        let (head, rest) = RequestHead::read(bytes, limits).ok().flatten()?;
         let client = proxies.client(&head, caller.peer);
         let is_counted = client == caller.peer || caller.handshake.is_of(client.ip()).is_ok();
         if !is_counted || life.is_ending() {
-            return Some(tcp);
+            return None;
         }
-        let Some(admitted) = routes.admit_elsewhere(&head, client) else { return Some(tcp) };
-        let Ok(permit) = places.clone().try_acquire_owned() else { return Some(tcp) };
-        let mut welcome = Vec::with_capacity(256);
-        admitted.accepted.write(&mut welcome);
+        let permit = places.clone().try_acquire_owned().ok()?;
+        let verdict = routes.admit_elsewhere(&head, client)?;
+        Some(Judged { client, verdict, permit, rest })
+    }
+
+    /// Writes the 101, and gives the connection to its host.
+    fn welcome(&self, tcp: TcpStream, admitted: Admitted, rest: &[u8], place: Place) {
+        let mut answer = Vec::with_capacity(256);
+        admitted.accepted.write(&mut answer);
         // A connection that has said nothing yet has room for this; one that has not is lost.
-        if is_tuned(&tcp) && (&tcp).write(&welcome).is_ok_and(|count| count == welcome.len()) {
-            let place = Place::alone(places, permit, client);
-            admitted.leave(Transport::Tcp(tcp), rest.to_vec(), &routes.acceptor, place);
+        if is_tuned(&tcp) && (&tcp).write(&answer).is_ok_and(|count| count == answer.len()) {
+            let acceptor = &self.shared.routes.acceptor;
+            admitted.leave(Transport::Tcp(tcp), rest.to_vec(), acceptor, place);
         }
-        None
+    }
+
+    /// Refuses a request, of which `received` came.
+    fn refuse(
+        &self,
+        tcp: TcpStream,
+        caller: Caller,
+        (rejection, client): (Rejection, SocketAddr),
+        received: &[u8],
+    ) {
+        let received = received.to_vec();
+        let _entered = self.runtime.enter();
+        if let Ok(tcp) = tokio::net::TcpStream::from_std(tcp) {
+            tokio::spawn(async move {
+                refuse(tcp, &rejection, Some(client), &received).await;
+                // Until then it is pending.
+                drop(caller);
+            });
+        }
     }
 
     /// Serves a connection as one that the server accepted.

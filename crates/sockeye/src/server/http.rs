@@ -153,7 +153,7 @@ impl Upgrades {
         let unknown = || Rejection::new(400, text).with_rule("pipelined");
         loop {
             let (head, behind) = RequestHead::read(bytes, limits)?.ok_or_else(unknown)?;
-            if head.header("upgrade").is_some() {
+            if head.wants_upgrade() {
                 return Ok(head);
             }
             // A request without a body is followed by the next.

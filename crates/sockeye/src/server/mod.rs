@@ -515,13 +515,14 @@ impl Shared {
             }
         }
         let Some((io, request)) = self.greet(tcp, received, peer, deadline).await else { return };
+        // First, since a drain takes all places.
+        if self.life.is_ending() {
+            return refuse(io, &stopping(), Some(peer), &request.bytes).await;
+        }
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             let full = busy("full", "The server is full.\n");
             return refuse(io, &full, Some(peer), &request.bytes).await;
         };
-        if self.life.is_ending() {
-            return refuse(io, &stopping(), Some(peer), &request.bytes).await;
-        }
         let head = match request.head() {
             Ok(head) => head,
             Err(rejection) => return refuse(io, &rejection, Some(peer), &request.bytes).await,

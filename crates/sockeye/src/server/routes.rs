@@ -135,17 +135,17 @@ impl Routes {
         Ok(admitted)
     }
 
-    /// Judges a request for another host; `None` for all else, for what is refused, and where judging
-    /// may take time.
+    /// Judges a request for another host; `None` for all else, and where judging may take time.
     pub(super) fn admit_elsewhere(
         &self,
         head: &RequestHead<'_>,
         peer: SocketAddr,
-    ) -> Option<Admitted> {
+    ) -> Option<Result<Admitted, Rejection>> {
         if self.hook.is_some() || !head.wants_upgrade() {
             return None;
         }
-        self.admit_by_rules(head, peer).ok().filter(Admitted::is_for_elsewhere)
+        let judged = self.admit_by_rules(head, peer);
+        Some(judged).filter(|judged| judged.as_ref().map_or(true, Admitted::is_for_elsewhere))
     }
 
     /// Judges a request as far as that takes no time.
