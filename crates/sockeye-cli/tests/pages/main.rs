@@ -51,3 +51,9 @@ async fn two_pages_chat_through_a_restart_of_the_server() {
 async fn the_console_shows_every_event() {
     drive("console.mjs").await;
 }
+
+// PUB-030
+#[tokio::test]
+async fn what_strangers_say_in_a_chat_is_text_and_nothing_else() {
+    drive("strangers.mjs").await;
+}
