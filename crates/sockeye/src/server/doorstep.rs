@@ -39,13 +39,13 @@ pub struct Caller {
     pub(super) deadline: Instant,
 }
 
-/// A request that is for another host.
-struct Judged<'a> {
-    client: SocketAddr,
-    verdict: Result<Admitted, Rejection>,
-    permit: OwnedSemaphorePermit,
+/// A request that is whole.
+struct Request<'a> {
+    head: RequestHead<'a>,
     /// What came behind it.
     rest: &'a [u8],
+    client: SocketAddr,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Doorstep {
@@ -76,16 +76,20 @@ impl Doorstep {
 
     /// Answers a connection of which `bytes` have come, or none in time.
     pub fn first_bytes(&self, tcp: TcpStream, mut caller: Caller, bytes: &[u8]) {
-        let Some(judged) = self.judge(&mut caller, bytes) else {
+        let Some(request) = self.read(&mut caller, bytes) else {
             return self.serve(tcp, caller, bytes);
         };
-        let Judged { client, verdict, permit, rest } = judged;
-        match verdict {
-            Ok(admitted) => {
+        let Request { head, rest, client, permit } = request;
+        match self.shared.routes.admit_elsewhere(&head, client) {
+            Some(Ok(admitted)) => {
                 let place = Place::alone(&self.shared.places, permit, client);
                 self.welcome(tcp, admitted, rest, place);
             }
-            Err(rejection) => self.refuse(tcp, caller, (rejection, client), bytes),
+            Some(Err(rejection)) => self.refuse(tcp, caller, (rejection, client), bytes),
+            None => {
+                drop(permit);
+                self.serve(tcp, caller, bytes);
+            }
         }
     }
 
@@ -94,8 +98,8 @@ impl Doorstep {
         log::accept_error(error);
     }
 
-    /// Judges a request that is for another host; `None` for anything else.
-    fn judge<'a>(&self, caller: &mut Caller, bytes: &'a [u8]) -> Option<Judged<'a>> {
+    /// Reads a request that may be judged on the spot.
+    fn read<'a>(&self, caller: &mut Caller, bytes: &'a [u8]) -> Option<Request<'a>> {
         let Shared { routes, places, proxies, life, .. } = &*self.shared;
         let limits = &routes.acceptor.config.limits;
         let (head, rest) = RequestHead::read(bytes, limits).ok().flatten()?;
@@ -105,8 +109,7 @@ impl Doorstep {
             return None;
         }
         let permit = places.clone().try_acquire_owned().ok()?;
-        let verdict = routes.admit_elsewhere(&head, client)?;
-        Some(Judged { client, verdict, permit, rest })
+        Some(Request { head, rest, client, permit })
     }
 
     /// Writes the 101, and gives the connection to its host.

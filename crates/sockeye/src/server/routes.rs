@@ -144,8 +144,10 @@ impl Routes {
         if self.hook.is_some() || !head.wants_upgrade() {
             return None;
         }
-        let judged = self.admit_by_rules(head, peer);
-        Some(judged).filter(|judged| judged.as_ref().map_or(true, Admitted::is_for_elsewhere))
+        match self.admit_by_rules(head, peer) {
+            Ok(admitted) if !admitted.is_for_elsewhere() => None,
+            judged => Some(judged),
+        }
     }
 
     /// Judges a request as far as that takes no time.
