@@ -38,7 +38,7 @@ pub struct Queue {
     messages: VecDeque<Arc<Message>>,
     bytes: usize,
     /// How many of them must not be dropped.
-    kept: usize,
+    firm: usize,
     /// What was dropped since the reader was last told, a topic each.
     gaps: VecDeque<Gap>,
     dropped: u64,
@@ -91,7 +91,7 @@ impl Queue {
             return Pushed::Overflow;
         }
         self.bytes = self.bytes.saturating_add(message.cost());
-        self.kept += usize::from(message.slow == Slow::Disconnect);
+        self.firm += usize::from(message.slow == Slow::Disconnect);
         self.messages.push_back(message);
         match self.dropped - before {
             0 => Pushed::Queued,
@@ -167,9 +167,9 @@ impl Queue {
         let mut kept = VecDeque::with_capacity(self.messages.len());
         let mut superseded = Vec::new();
         while let Some(message) = self.messages.pop_back() {
-            if firm.contains(&message.topic) {
+            if among(&firm, &message) {
                 kept.push_front(message);
-            } else if newer.iter().any(|topic| topic.is(&message.topic)) {
+            } else if among(&newer, &message) {
                 superseded.push(message);
             } else {
                 newer.push(message.topic.clone());
@@ -186,11 +186,11 @@ impl Queue {
     fn drop_oldest(&mut self, next: &Message) {
         // Most have none, which is quickly told.
         let is_firm = |slow| slow == Slow::Disconnect;
-        let firm = if self.kept > 0 { self.topics_of(is_firm) } else { Vec::new() };
+        let firm = if self.firm > 0 { self.topics_of(is_firm) } else { Vec::new() };
         let mut at = 0;
         while !self.has_room_for(next) {
             let Some(message) = self.messages.get(at) else { return };
-            if firm.contains(&message.topic) {
+            if among(&firm, message) {
                 at += 1;
             } else if let Some(message) = self.messages.remove(at) {
                 self.drop_message(&message);
@@ -204,7 +204,7 @@ impl Queue {
     fn topics_of(&self, rule: impl Fn(Slow) -> bool) -> Vec<TopicName> {
         let mut topics: Vec<TopicName> = Vec::new();
         for message in self.messages.iter().filter(|message| rule(message.slow)) {
-            if !topics.contains(&message.topic) {
+            if !among(&topics, message) {
                 topics.push(message.topic.clone());
             }
         }
@@ -214,7 +214,7 @@ impl Queue {
     /// Takes note that a message waits no more.
     fn took(&mut self, message: &Message) {
         self.bytes = self.bytes.saturating_sub(message.cost());
-        self.kept -= usize::from(message.slow == Slow::Disconnect);
+        self.firm -= usize::from(message.slow == Slow::Disconnect);
     }
 
     /// Takes note of a message that has been taken out of the queue.
@@ -235,6 +235,11 @@ impl Queue {
             }),
         }
     }
+}
+
+/// Tells whether a message is of one of these topics.
+fn among(topics: &[TopicName], message: &Message) -> bool {
+    topics.iter().any(|topic| topic.is(&message.topic))
 }
 
 #[cfg(test)]

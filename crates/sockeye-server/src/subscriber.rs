@@ -51,31 +51,28 @@ pub struct Subscribed {
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<Waiting>);
 
+#[derive(Default)]
 struct Waiting {
     queue: Queue,
     waker: Option<Waker>,
     /// What wakes it.
     wakes: Wakes,
-    parting: Told,
+    /// Why the subscriber has to leave.
+    parting: Option<Parting>,
+    /// Whether it knows.
+    has_heard: bool,
     /// From when on nothing is added, by the clock of the messages.
-    ends: Duration,
+    ends: Option<Duration>,
 }
 
 /// What wakes whoever waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Wakes {
     /// Messages and all else.
+    #[default]
     Messages,
     /// All but messages: those that wait can't be taken yet.
     Parting,
-}
-
-/// Whether a subscriber has been told that it has to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Unheard(Parting),
-    Heard,
 }
 
 impl Subscriber {
@@ -167,14 +164,14 @@ impl Subscriber {
     /// Gets nothing that is published from a moment on, by the clock of the messages, however late what
     /// was published before is read.
     pub(crate) fn end_at(&mut self, ends: Duration) {
-        self.mailbox.lock().ends = ends;
+        self.mailbox.lock().ends = Some(ends);
     }
 
     /// Waits until it has to leave; this is ready once.
     pub(crate) fn poll_parting(&mut self, context: &mut Context<'_>) -> Poll<Parting> {
         let mut waiting = self.mailbox.lock();
-        if let Told::Unheard(why) = waiting.parting {
-            waiting.parting = Told::Heard;
+        if let Some(why) = waiting.unheard() {
+            waiting.has_heard = true;
             return Poll::Ready(why);
         }
         waiting.wake_later(context, Wakes::Messages);
@@ -240,13 +237,10 @@ impl Mailbox {
     /// nothing that is published from now on.
     pub(crate) fn part(&self, why: Parting) -> bool {
         let mut waiting = self.lock();
-        if waiting.parting != Told::Nothing {
+        if waiting.parting.is_some() {
             return false;
         }
-        waiting.parting = Told::Unheard(why);
-        if why == Parting::Dismissed {
-            waiting.ends = Duration::ZERO;
-        }
+        waiting.parting = Some(why);
         drop(waiting);
         self.wake();
         true
@@ -255,7 +249,7 @@ impl Mailbox {
     /// Waits until the subscriber is dismissed, while it can take no messages.
     pub(crate) fn poll_dismissed(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.lock();
-        if waiting.ends.is_zero() {
+        if waiting.parting == Some(Parting::Dismissed) {
             return Poll::Ready(());
         }
         waiting.wake_later(context, Wakes::Parting);
@@ -271,10 +265,7 @@ impl Mailbox {
     /// Returns what the subscriber has been told and has not heard.
     #[cfg(test)]
     pub(crate) fn told(&self) -> Option<Parting> {
-        match self.lock().parting {
-            Told::Unheard(why) => Some(why),
-            _ => None,
-        }
+        self.lock().unheard()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -282,19 +273,17 @@ impl Mailbox {
     }
 }
 
-impl Default for Waiting {
-    fn default() -> Self {
-        Self {
-            queue: Queue::default(),
-            waker: None,
-            wakes: Wakes::Messages,
-            parting: Told::Nothing,
-            ends: Duration::MAX,
-        }
-    }
-}
-
 impl Waiting {
+    /// Returns why the subscriber has to leave, if it does not know.
+    fn unheard(&self) -> Option<Parting> {
+        self.parting.filter(|_| !self.has_heard)
+    }
+
+    /// Tells whether a message is none of the subscriber's any more.
+    fn is_over_for(&self, message: &Message) -> bool {
+        self.parting == Some(Parting::Dismissed) || self.ends.is_some_and(|ends| message.at >= ends)
+    }
+
     fn wake_later(&mut self, context: &Context<'_>, wakes: Wakes) {
         self.wakes = wakes;
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
@@ -307,7 +296,7 @@ impl Listener for Mailbox {
     fn deliver(&self, message: &Arc<Message>) {
         let waker = {
             let mut waiting = self.lock();
-            if message.at >= waiting.ends {
+            if waiting.is_over_for(message) {
                 return;
             }
             waiting.queue.push(message.clone());

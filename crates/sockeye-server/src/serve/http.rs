@@ -8,8 +8,7 @@ use std::task::Poll;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::UPGRADE;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -73,22 +72,12 @@ async fn answer(
     upgrades: Upgrades,
     stream: Slot,
 ) -> Result<Response, Infallible> {
-    if wants_websocket(request.headers()) {
+    if upgrades.is_wanted_by(&request) {
         return Ok(upgrades.upgrade(&mut request).await.map(Body::from));
     }
     let version = request.version();
     let served = tower_service::Service::call(&mut router, request.map(Body::new)).await;
     Ok(stream.put(version, served.into_response()))
-}
-
-/// Tells whether a request is meant as a WebSocket handshake, as the door does. Another upgrade may be
-/// ignored (RFC 9110, section 7.8), and some clients offer HTTP/2 with every first request.
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let names = |value: &HeaderValue| {
-        let value = value.to_str().unwrap_or_default();
-        value.split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket"))
-    };
-    headers.contains_key("sec-websocket-key") || headers.get_all(UPGRADE).iter().any(names)
 }
 
 /// Answers a request for a WebSocket's path that does not ask for one.

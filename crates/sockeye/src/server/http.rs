@@ -95,6 +95,13 @@ impl Upgrades {
         self.shared.proxies.client_of(lines.into_iter(), self.peer)
     }
 
+    /// Tells whether a request is meant as a WebSocket handshake, valid or not: those are for
+    /// [`upgrade`](Self::upgrade). Any other upgrade that is offered may be ignored (RFC 9110, section 7.8).
+    #[cfg(feature = "hyper")]
+    pub fn is_wanted_by<B>(&self, request: &::http::Request<B>) -> bool {
+        crate::upgrade::head_of(request).is_ok_and(|head| head.wants_upgrade())
+    }
+
     /// Judges a request, and if it is accepted starts its handler once hyper has let go of the
     /// connection. Returns the response to send either way.
     #[cfg(feature = "hyper")]
